@@ -1,0 +1,1 @@
+"""The dashboard: reads studies and spaces, trains nothing."""

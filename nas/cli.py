@@ -1,0 +1,98 @@
+"""What the commands share: arguments with one meaning everywhere, and errors as one sentence.
+
+Nothing here imports torch, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+from collections.abc import Callable
+
+from nas.errors import UserError
+from search_spaces.budget import Budget
+from search_spaces.errors import LanguageError, SpaceError
+from search_spaces.space import Space
+from search_spaces.spaces import find, names
+
+
+class Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Descriptions as written, defaults shown."""
+
+
+def command(name: str, description: str) -> argparse.ArgumentParser:
+    """The parser of `python -m nas.name`; its description may end in examples."""
+    return argparse.ArgumentParser(prog=f"python -m nas.{name}", description=description, formatter_class=Help)
+
+
+def run(main: Callable[[], int]) -> None:
+    """Run a command and exit: 0, or 2 with one sentence for a user's mistake, or 130 after Ctrl-C."""
+    try:
+        code = main()
+    except (UserError, LanguageError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        code = 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        code = 130
+    except BrokenPipeError:  # `… | head` closed its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code)
+
+
+def add_deployment(parser: argparse.ArgumentParser) -> None:
+    """How the network will be deployed, which is how its cost is counted."""
+    group = parser.add_argument_group("deployment", "costs are counted as deployed; training may run smaller")
+    group.add_argument("--num-classes", type=positive, default=1000, metavar="N", help="classes of the classifier")
+    group.add_argument("--in-channels", type=positive, default=3, metavar="N", help="channels of the input image")
+    group.add_argument(
+        "--resolution",
+        metavar="PX",
+        help="pixels of the input: one number, or a range such as 128-224 to search those the space offers "
+        "(default: the largest that the space offers)",
+    )
+
+
+def add_space(parser: argparse.ArgumentParser, positional: bool = False) -> None:
+    """Which space, and how much of it a budget allows."""
+    about = f"a named space ({', '.join(names())}) or your own, path/to/file.py:name"
+    if positional:
+        parser.add_argument("space", help=about)
+    else:
+        parser.add_argument("--space", default="mobile", help=about)
+    parser.add_argument(
+        "--budget",
+        type=_budget,
+        default=Budget() if positional else None,
+        required=not positional,
+        metavar="LIMITS",
+        help="upper limits: 300MFLOPs, 300MMACs, 5Mparams, 16MB (fp32 weights), or several as '300MFLOPs, 16MB'",
+    )
+
+
+def chosen_space(space: str, resolution: str | None) -> Space:
+    """The space of `--space`, at the resolution or range of `--resolution`."""
+    found = find(space)
+    if resolution is None:
+        return found.at(found.resolutions[-1])
+    numbers = re.fullmatch(r"(\d{1,5})(?:\s*(?:-|–|to)\s*(\d{1,5}))?", resolution.strip())
+    if not numbers:
+        raise SpaceError(f"a resolution is a number of pixels or a range such as 128-224, but got {resolution!r}")
+    return found.at(int(numbers[1]), int(numbers[2]) if numbers[2] else None)
+
+
+def positive(text: str) -> int:
+    """A whole number of at least 1."""
+    if not text.isdecimal() or not 1 <= int(text) <= 10**9:
+        raise argparse.ArgumentTypeError(f"a whole number of at least 1 is needed, but got {text!r}")
+    return int(text)
+
+
+def _budget(text: str) -> Budget:
+    try:
+        return Budget.parse(text)
+    except LanguageError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None

@@ -1,0 +1,98 @@
+"""The networks of a space that a budget allows: exact shares, uniform draws, nearest repairs.
+
+A budget is a property of proposals. Whatever proposes an architecture, it passes through here
+before anything is built.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property, lru_cache
+from random import Random
+
+from search_spaces.arch import Arch
+from search_spaces.budget import Budget, spelled
+from search_spaces.cost import Cost, cost
+from search_spaces.errors import BudgetError
+from search_spaces.lattice import CountTable, Lattice, assemble
+from search_spaces.space import Space
+
+REFUSALS = 20_000
+BINS = 256
+LABELS = {"flops": "FLOPs", "macs": "MACs", "params": "params"}
+
+
+class Feasible:
+    """The networks of `space` within `budget`, as deployed on `in_channels` and `num_classes`.
+
+    Raises `BudgetError`, naming the cheapest network, when there is none.
+    """
+
+    def __init__(self, space: Space, budget: Budget, in_channels: int = 3, num_classes: int = 1000) -> None:
+        self.space, self.budget = space, budget
+        self.in_channels, self.num_classes = in_channels, num_classes
+        for metric, limit in budget.limits:
+            cheapest, least = self.lattice.extreme(metric)
+            if getattr(least, metric) > limit:
+                raise BudgetError(
+                    f"the cheapest network of {space.name} has {spelled(getattr(least, metric))} {LABELS[metric]}, "
+                    f"but the budget is {budget}: {cheapest}"
+                )
+
+    @property
+    def lattice(self) -> Lattice:
+        return self.space.lattice(self.in_channels, self.num_classes)
+
+    @lru_cache(maxsize=65_536)  # noqa: B019 - lives as long as the search
+    def cost(self, arch: Arch) -> Cost:
+        """The cost as deployed."""
+        return cost(arch, self.in_channels, self.num_classes)
+
+    def fits(self, arch: Arch) -> bool:
+        """Whether `arch` is valid in the space and within the budget."""
+        return self.space.valid(arch) and self.budget.fits(self.cost(arch))
+
+    @cached_property
+    def _table(self) -> CountTable:
+        """Counts by the limit that refuses most; the others are kept by redrawing."""
+        limits = self.budget.limits or (("flops", self.lattice.extreme("flops", -1)[1].flops),)
+        return min((CountTable(self.lattice, m, limit, BINS) for m, limit in limits), key=lambda table: table.total)
+
+    def draw(self, rng: Random) -> tuple[Arch, Cost]:
+        """A uniform draw among all networks that fit, with its cost."""
+        for _ in range(REFUSALS):
+            path, its_cost = self._table.draw(rng)
+            if self.budget.fits(its_cost):
+                return assemble(path), its_cost
+        raise BudgetError(
+            f"{REFUSALS} draws from {self.space.name} met no network within {self.budget}: loosen one of the limits"
+        )
+
+    def share(self) -> tuple[float, float]:
+        """Bounds on the part of the space within the budget's tightest limit."""
+        bounds = [self.lattice.share(metric, limit) for metric, limit in self.budget.limits]
+        return min(bounds, default=(1.0, 1.0))
+
+    def most(self) -> int:
+        """No more networks than this fit."""
+        return self._table.total
+
+    def repair(self, arch: Arch) -> Arch:
+        """The nearest network that fits: fewest choices changed, then the smallest steps, then the least cost lost.
+
+        Exact when one change suffices; else changes are taken one by one, each the one that saves most.
+        """
+        while not self.budget.fits(self.cost(arch)):
+            near = list(self.space.neighbours(arch))
+            fitting = [n for n in near if self.budget.fits(self.cost(n))]
+            if fitting:
+                return min(fitting, key=lambda n: (self.space.distance(arch, n), -self.budget.excess(self.cost(n))))
+            least = min(near, key=lambda n: self.budget.excess(self.cost(n)), default=arch)
+            if self.budget.excess(self.cost(least)) >= self.budget.excess(self.cost(arch)):
+                return assemble_cheapest(self)  # a dead end: no single change saves anything
+            arch = least
+        return arch
+
+
+def assemble_cheapest(feasible: Feasible) -> Arch:
+    """The cheapest network by the budget's first limit."""
+    return feasible.lattice.extreme(feasible.budget.limits[0][0])[0]
