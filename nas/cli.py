@@ -6,10 +6,12 @@ Nothing here imports torch, so that `--help` answers at once.
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import re
 import sys
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from nas.errors import UserError
 from search_spaces.budget import Budget
@@ -17,9 +19,18 @@ from search_spaces.errors import LanguageError, SpaceError
 from search_spaces.space import Space
 from search_spaces.spaces import find, names
 
+if TYPE_CHECKING:
+    from nas.store import Candidate, Stored
+
+STORAGE = "sqlite:///results/nas.db"
+
 
 class Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
-    """Descriptions as written, defaults shown."""
+    """Descriptions as written; defaults shown where there are any to tell."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        telling = action.default not in (None, "", False) and action.nargs != 0 and str(action.default)
+        return super()._get_help_string(action) if telling else action.help
 
 
 def command(name: str, description: str) -> argparse.ArgumentParser:
@@ -29,6 +40,9 @@ def command(name: str, description: str) -> argparse.ArgumentParser:
 
 def run(main: Callable[[], int]) -> None:
     """Run a command and exit: 0, or 2 with one sentence for a user's mistake, or 130 after Ctrl-C."""
+    for stream in (sys.stdout, sys.stderr):  # a terminal that lacks ≤ or × shows ? and goes on
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         code = main()
     except (UserError, LanguageError) as error:
@@ -71,6 +85,24 @@ def add_space(parser: argparse.ArgumentParser, positional: bool = False) -> None
         metavar="LIMITS",
         help="upper limits: 300MFLOPs, 300MMACs, 5Mparams, 16MB (fp32 weights), or several as '300MFLOPs, 16MB'",
     )
+
+
+def add_study(parser: argparse.ArgumentParser) -> None:
+    """Which study, where."""
+    parser.add_argument("--study", metavar="NAME", help="a study's name (default: the only one in the storage)")
+    parser.add_argument("--storage", default=STORAGE, metavar="URL", help="the Optuna storage that holds it")
+
+
+def add_choice(parser: argparse.ArgumentParser) -> None:
+    """Which of a study's networks."""
+    choice = parser.add_mutually_exclusive_group()
+    choice.add_argument("--best", action="store_true", help="the most accurate network (the default)")
+    choice.add_argument("--trial", type=int, metavar="N", help="the network of one trial")
+
+
+def chosen(args: argparse.Namespace, stored: Stored) -> Candidate:
+    """The candidate of `--best` or `--trial`."""
+    return stored.best() if args.trial is None else stored.trial(args.trial)
 
 
 def chosen_space(space: str, resolution: str | None) -> Space:

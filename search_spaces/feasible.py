@@ -68,9 +68,10 @@ class Feasible:
         )
 
     def share(self) -> tuple[float, float]:
-        """Bounds on the part of the space within the budget's tightest limit."""
+        """Bounds on the part of the space within the budget; wide only when there are several limits."""
         bounds = [self.lattice.share(metric, limit) for metric, limit in self.budget.limits]
-        return min(bounds, default=(1.0, 1.0))
+        refused = sum(1 - least for least, _ in bounds)  # at most, were no network refused twice
+        return max(0.0, 1 - refused), min((most for _, most in bounds), default=1.0)
 
     def most(self) -> int:
         """No more networks than this fit."""

@@ -251,7 +251,7 @@ def fillings(node: Any) -> Iterator[Any]:
     elif isinstance(node, tuple):
         yield from _product(node)
     elif is_dataclass(node) and is_open(node):
-        opened = [(name, value) for name, _, value in children(node, "")]
+        opened = [(f.name, getattr(node, f.name)) for f in fields(node) if is_open(getattr(node, f.name))]
         for values in _product(tuple(value for _, value in opened)):
             names = (name for name, _ in opened)
             yield replace(cast(Any, node), **dict(zip(names, values, strict=True)))

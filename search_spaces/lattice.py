@@ -100,9 +100,10 @@ class Lattice:
 
     def share(self, metric: str, limit: int) -> tuple[float, float]:
         """Smallest and largest share of networks within the limit: exact but for the rounding to 4,096 bins."""
-        fitting = CountTable(self, metric, limit, 4096)
+        fitting, slots = CountTable(self, metric, limit, 4096), len(self.slots)
         most = fitting.total
-        least = sum(fitting.counts()[: max(0, 4096 - len(self.slots) + 1)])
+        surely = (limit + slots) // fitting.unit - slots  # within the limit even if each slot lost unit − 1
+        least = sum(fitting.counts()[: max(0, surely + 1)])
         size = self.size()
         return least / size, most / size
 
@@ -115,8 +116,9 @@ class CountTable:
     """
 
     def __init__(self, lattice: Lattice, metric: str, limit: int, bins: int = 256) -> None:
-        self.lattice, self.metric, self.bins = lattice, metric, bins
+        self.lattice, self.metric = lattice, metric
         self.unit = max(1, -(-(limit + 1) // bins))
+        self.bins = limit // self.unit + 1  # the last one holds the limit
         self._bytes = lattice.size().bit_length() // 8 + 1  # a coefficient never overflows into the next
         self._groups = [self._grouped(slot) for slot in lattice.slots]
         self._packed = self._fold()

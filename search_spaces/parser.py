@@ -22,9 +22,9 @@ from search_spaces.part import Block, Head, Part, Stem, known, one_of
 MAX_LENGTH = 50_000
 MAX_DIGITS = 24
 
-_TOKEN = re.compile(
-    r"\s*(?:(?P<number>[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)(?![A-Za-z_])|(?P<word>[A-Za-z_][\w-]*)|(?P<sign>[|(),=]))"
-)
+# possessive (`++`): a token that fails does so at once, without trying every way to split its digits
+_NUMBER = r"[-+]?(?:\d++(?:\.\d*+)?+|\.\d++)(?:[eE][-+]?\d++)?+(?![\w.])"
+_TOKEN = re.compile(rf"\s*(?:(?P<number>{_NUMBER})|(?P<word>[A-Za-z_][\w-]*)|(?P<sign>[|(),=]))")
 P = TypeVar("P", bound=Part)
 T = TypeVar("T")
 

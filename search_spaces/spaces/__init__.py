@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import runpy
+from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
@@ -17,6 +18,7 @@ def names() -> list[str]:
     return sorted(module.name for module in iter_modules(__path__))
 
 
+@lru_cache(maxsize=32)
 def find(spec: str) -> Space:
     """A named space (`mobile`), or one of the user's own: `path/to/file.py:name`.
 

@@ -1,0 +1,118 @@
+"""The one place that knows about devices: which one, in which precision, in which memory layout.
+
+Everything else says `device` and `precision` and runs the same code everywhere. CUDA and MPS are
+written to be correct by construction; what was never run there is named in the README.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import AbstractContextManager, nullcontext
+from functools import lru_cache
+
+import torch
+from torch import nn
+
+from nas.errors import UserError
+
+MEMORY_FORMAT = torch.channels_last  # what cuDNN, MPS and oneDNN convolve fastest in
+PRECISIONS = ("auto", "fp32", "bf16")
+FASTER = 1.2  # bf16 must win by this much: it costs accuracy in the last digits
+
+
+def pick(name: str = "auto") -> torch.device:
+    """The device of a name (`cuda`, `cuda:1`, `mps`, `cpu`), or the best that is here for `auto`."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    here = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    kind = name.partition(":")[0]
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = None
+    if (
+        device is None
+        or not here.get(kind, False)
+        or (kind == "cuda" and (device.index or 0) >= torch.cuda.device_count())
+    ):
+        present = ", ".join(k for k, there in here.items() if there)
+        raise UserError(f"a device must be one that is here ({present}) or auto, but got {name!r}")
+    return device
+
+
+def describe(device: torch.device) -> str:
+    """A name for people: the GPU's, or the CPU with its threads."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{device.type} ({torch.get_num_threads()} threads)" if device.type == "cpu" else device.type
+
+
+def use_threads(count: int | None) -> None:
+    """Give torch's CPU kernels `count` threads, all cores when None."""
+    torch.set_num_threads(count or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else count or 1)
+
+
+def resolve_precision(precision: str, device: torch.device) -> str:
+    """`fp32` or `bf16`; `auto` takes bf16 on GPUs that have it and on CPUs where it is measured to be faster."""
+    if precision != "auto":
+        return precision
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    return "bf16" if device.type == "cpu" and _bf16_wins_on_cpu() else "fp32"
+
+
+def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
+    """The forward pass's context for a resolved precision."""
+    if precision == "bf16":
+        return torch.autocast(device.type, torch.bfloat16)
+    return nullcontext()
+
+
+def place(network: nn.Module, device: torch.device) -> nn.Module:
+    """The network on the device, in the layout that convolves fastest there."""
+    network.to(device, memory_format=MEMORY_FORMAT)  # type: ignore[call-overload]  # missing in torch's stubs
+    return network
+
+
+def synchronise(device: torch.device) -> None:
+    """Wait for what the device was asked to do, so that a clock read next tells the truth."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
+
+
+def release(device: torch.device) -> None:
+    """Give cached memory back after a candidate that ran out of it."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    elif device.type == "mps":
+        torch.mps.empty_cache()
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, on any device (torch's CPU allocator raises a RuntimeError)."""
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and any(
+        said in str(error) for said in ("not enough memory", "can't allocate memory", "out of memory")
+    )
+
+
+@lru_cache(maxsize=1)
+def _bf16_wins_on_cpu() -> bool:
+    """Time one convolution in both precisions: CPUs without bf16 instructions emulate it ten times slower."""
+    images = torch.randn(16, 64, 16, 16).contiguous(memory_format=MEMORY_FORMAT)
+    layer = nn.Conv2d(64, 64, 3, padding=1)
+    place(layer, torch.device("cpu"))
+    seconds = {}
+    for precision in ("fp32", "bf16"):
+        best = float("inf")
+        for _ in range(4):
+            start = time.perf_counter()
+            with autocast(torch.device("cpu"), precision):
+                layer(images).sum().backward()
+            best = min(best, time.perf_counter() - start)
+        seconds[precision] = best
+    return seconds["fp32"] > FASTER * seconds["bf16"]

@@ -1,0 +1,90 @@
+"""One candidate: built, counted by fvcore, trained by the recipe, validated."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from nas import device as devices
+from nas.build import build
+from nas.profile import flops
+from nas.recipe import Recipe
+from nas.training import Failed, Images, Point, Trained, train, validate
+from search_spaces.arch import Arch
+from search_spaces.cost import cost
+from search_spaces.errors import ArchError
+
+
+@dataclass
+class Evaluation:
+    """What is known of a candidate after training. Times in seconds; `weights` is the state dict, on the CPU."""
+
+    accuracy: float
+    trained: Trained
+    pixels: int
+    timings: dict[str, float] = field(default_factory=dict)
+    weights: dict[str, Tensor] = field(default_factory=dict, repr=False)
+
+
+class Evaluator:
+    """Short training of architectures on one data set and device, by one recipe.
+
+    The network is the deployed one but for its classifier, as wide as the data have classes, and
+    the size of its images.
+    """
+
+    def __init__(self, recipe: Recipe, images: Images, candidate_timeout: float = float("inf")) -> None:
+        self.recipe, self.images, self.candidate_timeout = recipe, images, candidate_timeout
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.images.data.classes)
+
+    def evaluate(
+        self, arch: Arch, seed: int | None = None, on_point: Callable[[Point], None] = lambda point: None
+    ) -> Evaluation:
+        """Train `arch` and validate it; raise `Failed` with the reason when that cannot be."""
+        seed = self.recipe.seed if seed is None else seed
+        deadline = time.monotonic() + self.candidate_timeout
+        try:
+            return self._evaluate(arch, seed, deadline, on_point)
+        except (RuntimeError, MemoryError) as error:
+            if not devices.out_of_memory(error):
+                raise
+            devices.release(self.images.device)
+            raise Failed("out of memory", str(error).splitlines()[0][:200]) from None
+
+    def test(self, arch: Arch, evaluation: Evaluation) -> float:
+        """Accuracy of a trained network on the test split: to be asked once, of the network that is reported."""
+        network = build(arch.at(evaluation.pixels), self.images.channels, self.num_classes)
+        network.load_state_dict(evaluation.weights)
+        devices.place(network, self.images.device)
+        return validate(network, self.images, "test", evaluation.pixels, self.recipe.precision)
+
+    def _evaluate(self, arch: Arch, seed: int, deadline: float, on_point: Callable[[Point], None]) -> Evaluation:
+        start = time.perf_counter()
+        pixels = self.recipe.pixels(arch.resolution)
+        torch.manual_seed(seed)
+        try:
+            network = build(arch.at(pixels), self.images.channels, self.num_classes)
+        except ArchError as error:
+            raise Failed("too small", f"{pixels} px do not reach the head: {error}") from None
+        self._count(network, arch.at(pixels))
+        devices.place(network, self.images.device)
+        built = time.perf_counter()
+        trained = train(network, self.images, pixels, self.recipe, seed, deadline=deadline, on_point=on_point)
+        weights = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
+        timings = {"build": built - start, "training": trained.training_s, "validation": trained.validation_s}
+        return Evaluation(trained.accuracy, trained, pixels, timings, weights)
+
+    def _count(self, network: torch.nn.Module, arch: Arch) -> None:
+        """Hold the exact cost against fvcore's count of the very module that is trained."""
+        exact = cost(arch, self.images.channels, self.num_classes)
+        counted = flops(network, self.images.channels, arch.resolution)
+        params = sum(p.numel() for p in network.parameters())
+        if (counted, params) != (exact.flops, exact.params):
+            raise Failed("miscounted", f"fvcore says {counted} FLOPs, {params} params; the exact cost is {exact}")

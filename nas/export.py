@@ -1,0 +1,213 @@
+"""Take a network home: a standalone PyTorch module, its weights and its spec, and the proof that they are it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nas import cli
+from nas.cli import positive
+from nas.errors import UserError
+from search_spaces.arch import Arch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from nas.exporters.package import Accuracy, Package
+    from nas.exporters.proof import Proof
+    from nas.store import Candidate, Stored
+
+SEED = 0
+"""Of the initialisation of networks without trained weights."""
+DESCRIPTION = """\
+Take a network home as plain PyTorch: NAME.py (imports torch only), NAME.safetensors, NAME.json.
+
+A fresh process that cannot import this project then loads it, and must find the same parameters,
+FLOPs and logits. Weights of nas.train are taken where there are any, else those of the search.
+
+examples:
+  python -m nas.export --study mobile-300MFLOPs-fashion-subset --best --out mobilenet
+  python -m nas.export --study mobile-300MFLOPs-fashion-subset --trial 12 --out twelve --name twelve
+  python -m nas.export --arch "r224 | conv_stem(width=32) | … | pool_head(width=1280)" --out mine
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    result = cli.command("export", DESCRIPTION)
+    cli.add_study(result)
+    cli.add_choice(result)
+    result.add_argument("--arch", metavar="TEXT", help="instead of a study's, this network, freshly initialised")
+    result.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder to write, made if need be")
+    result.add_argument("--name", default="network", help="name of the module and of its files")
+    result.add_argument("--untrained", action="store_true", help="a fresh initialisation, even where weights exist")
+    result.add_argument(
+        "--num-classes", type=positive, metavar="N", help="as deployed; the study's, or 1000, unless given"
+    )
+    result.add_argument(
+        "--in-channels", type=positive, metavar="N", help="as deployed; the study's, or 3, unless given"
+    )
+    result.add_argument("--json", action="store_true", help="print what was written and proved as JSON on stdout")
+    return result
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = parser().parse_args(argv)
+    arch = None if args.arch is None else Arch.parse(args.arch)  # a mistake is told before torch is loaded
+    if arch is not None and (args.study or args.best or args.trial is not None):
+        raise UserError("a network is either a study's or --arch TEXT, but got both: leave one out")
+
+    from nas.exporters.proof import prove
+    from nas.exporters.python_module import check_name, export
+
+    check_name(args.name)
+    package = from_study(args) if arch is None else fresh(arch, args.in_channels or 3, args.num_classes or 1000)
+    folder = export(package, args.out, args.name)
+    report = summary(package, prove(folder, package, args.name), folder, args.name)
+    print(json.dumps(report, indent=2, ensure_ascii=False) if args.json else pretty(report))
+    return 0
+
+
+# ------------------------------------------------------------------------------- what is taken home
+
+
+def fresh(arch: Arch, in_channels: int, num_classes: int, **known: Any) -> Package:
+    """A network with a seeded initialisation."""
+    import torch
+
+    from nas.build import build
+    from nas.exporters.package import Package
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(SEED)
+        weights = build(arch, in_channels, num_classes).state_dict()
+    return Package(arch, in_channels, num_classes, weights, **known)
+
+
+def from_study(args: argparse.Namespace) -> Package:
+    """The network of `--best` or `--trial`, with the best weights that there are."""
+    from nas.exporters.package import Package
+    from nas.store import open_study
+
+    stored = open_study(args.storage, args.study)
+    candidate, meta = cli.chosen(args, stored), stored.meta
+    channels, classes = args.in_channels or meta["in_channels"], args.num_classes or meta["num_classes"]
+    known: dict[str, Any] = {"provenance": _provenance(stored, candidate), "record": _record(stored, candidate)}
+    if args.untrained:
+        return fresh(candidate.arch, channels, classes, **known)
+    weights, accuracy = _trained(stored, candidate)
+    return Package(
+        arch=candidate.arch,
+        in_channels=meta["in_channels"],
+        num_classes=meta["data_classes"],
+        weights=weights,
+        deployed_channels=channels,
+        deployed_classes=classes,
+        accuracy=accuracy,
+        **known,
+    )
+
+
+def _trained(stored: Stored, candidate: Candidate) -> tuple[dict[str, Tensor], Accuracy]:
+    """The weights of final training, else those of the search, and what they are worth."""
+    from nas.exporters.package import Accuracy
+
+    report, data = candidate.trained or {}, stored.meta["data"]
+    final = Path(report["weights"]) if report.get("weights") else None
+    if final is not None and final.is_file():
+        value = report.get("kept_test_accuracy", report["test_accuracy"])
+        recipe = report.get("recipe", {})
+        return _load(final), Accuracy(value, "test", data, report.get("pixels"), _epochs(recipe))
+    if candidate.weights is not None and candidate.weights.is_file() and candidate.accuracy is not None:
+        samples = int(candidate.curve[-1].get("samples", 0)) if candidate.curve else 0
+        epochs = _epochs(candidate.recipe)
+        seen = Accuracy(candidate.accuracy, "validation", data, candidate.pixels, epochs, samples or None)
+        return _load(candidate.weights), seen
+    raise UserError(
+        f"an export needs weights, but trial {candidate.number} of {stored.name} has none: train it by "
+        f"`python -m nas.train --study {stored.name} --trial {candidate.number}`, or add --untrained"
+    )
+
+
+def _epochs(recipe: dict[str, Any]) -> float | None:
+    """Epochs, unless the recipe counts steps."""
+    return None if recipe.get("steps") else recipe.get("epochs")
+
+
+def _load(path: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        weights: dict[str, Tensor] = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"weights must be a safetensors file, but {path} says: {error}") from None
+    return weights
+
+
+def _provenance(stored: Stored, candidate: Candidate) -> dict[str, Any]:
+    meta = stored.meta
+    told = {name: meta.get(name) for name in ("space", "budget", "sampler", "seed")}
+    return {"study": stored.name, "trial": candidate.number, **told}
+
+
+def _record(stored: Stored, candidate: Candidate) -> dict[str, Any]:
+    meta = stored.meta
+    kept = ("data", "data_fingerprint", "licence", "classes", "mean", "std", "versions")
+    trained = (candidate.trained or {}).get("recipe")
+    record = {name: meta[name] for name in kept if name in meta}
+    return record | {"recipe": candidate.recipe} | ({"final_recipe": trained} if trained else {})
+
+
+# -------------------------------------------------------------------------------- what is reported
+
+
+def summary(package: Package, proof: Proof, folder: Path, name: str) -> dict[str, Any]:
+    """What was written and proved, as plain data."""
+    from nas.exporters.python_module import SUFFIXES, spec
+
+    files = {suffix[1:]: folder / f"{name}{suffix}" for suffix in SUFFIXES}
+    return {
+        "folder": str(folder),
+        "files": {kind: {"path": str(path), "bytes": path.stat().st_size} for kind, path in files.items()},
+        "trained": package.accuracy is not None,
+        "accuracy_text": str(package.accuracy or "none, as the weights are a fresh initialisation"),
+        **spec(package, name),
+        "proof": asdict(proof),
+    }
+
+
+def pretty(report: dict[str, Any]) -> str:
+    """The summary for people: files, what was proved, and how to use it."""
+    proof, cost, deployed = report["proof"], report["cost"], report["deployed"]
+    name, side = report["name"], report["resolution"]
+    size = max(len(file["path"]) for file in report["files"].values())
+    channels = report["in_channels"]
+    return "\n".join(
+        (
+            report["arch"],
+            "",
+            *(f"  {file['path']:<{size}}  {file['bytes'] / 1e3:>10,.1f} kB" for file in report["files"].values()),
+            "",
+            f"  as deployed  {deployed['in_channels']}×{side}×{side}, {deployed['num_classes']:,} classes",
+            f"  flops        {cost['flops']:>15,}",
+            f"  macs         {cost['macs']:>15,}",
+            f"  params       {cost['params']:>15,}",
+            f"  accuracy     {report['accuracy_text']}",
+            "",
+            "  proved in a process of its own, without this project: the same params, the same flops,",
+            f"  logits of {proof['images']} images within {max(proof['difference'], proof['awake_difference']):.1e}",
+            "",
+            f"  cd {report['folder']} && python",
+            f"  >>> import torch, {name}",
+            f"  >>> model = {name}.load().eval()  # {channels} channels, {report['num_classes']:,} classes",
+            f"  >>> model(torch.rand(1, {channels}, {side}, {side})).softmax(1)",
+        )
+    )
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,209 @@
+"""Proof that an exported module is the network that was found, in a process that cannot import this project."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from nas.exporters.package import ExportError, Package
+
+TOLERANCE = 1e-5
+RESOLVED = 1e-6
+"""What fp32 resolves of a network's largest logit, some ten roundings."""
+BATCH = 4
+SEED = 20_240
+TIMEOUT_S = 600
+
+# Run by `python -I -c`. An editable install would find the project from anywhere, so the process
+# refuses to import it, and says whether it could have.
+_SCRIPT = """
+import importlib, json, os, sys
+
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("nas", "search_spaces", "dashboard"):
+            raise ModuleNotFoundError(f"{name} is refused")
+
+sys.meta_path.insert(0, Refuse())
+folder, name, probe, settings = sys.argv[1], sys.argv[2], sys.argv[3], json.loads(sys.argv[4])
+for project in ("nas", "search_spaces", "dashboard"):
+    try:
+        importlib.import_module(project)
+    except ModuleNotFoundError:
+        continue
+    sys.exit(f"{project} could be imported, so nothing would be proved")
+
+import logging, warnings
+warnings.simplefilter("ignore")
+import torch
+from safetensors.torch import load_file
+
+torch.set_num_threads(settings["threads"])
+sys.path.insert(0, folder)
+module = importlib.import_module(name)
+held = load_file(probe)
+images = held.pop("images")
+wanted = {kind: held.pop(f"logits.{kind}") for kind in ("weights", "awake")}
+awake = {key.removeprefix("awake."): value for key, value in held.items()}
+
+def compare(network, wanted):
+    with torch.no_grad():
+        got = network(images)
+    if got.shape != wanted.shape:
+        return {"difference": None, "largest": None, "shape": list(got.shape)}
+    same = torch.isclose(got, wanted, rtol=0, atol=0, equal_nan=True)
+    difference = torch.where(same, 0.0, got - wanted).abs().max().item()
+    return {"difference": repr(difference), "largest": repr(wanted.abs().max().item())}
+
+network = module.load(os.path.join(folder, name + ".safetensors")).eval()
+found = {"weights": compare(network, wanted["weights"])}
+network.load_state_dict(awake)
+found["awake"] = compare(network, wanted["awake"])
+
+from fvcore.nn import FlopCountAnalysis
+logging.disable(logging.CRITICAL)
+deployed = module.Network(num_classes=settings["num_classes"], in_channels=settings["in_channels"]).eval()
+image = torch.zeros(1, settings["in_channels"], settings["resolution"], settings["resolution"])
+found["flops"] = int(FlopCountAnalysis(deployed, image).total())
+found["params"] = sum(parameter.numel() for parameter in deployed.parameters())
+print(json.dumps(found))
+"""
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What the exported module said of itself in its own process.
+
+    flops, params: as deployed, by fvcore and by count. difference: largest difference of a logit to the
+    search's own module, over `images` seeded random images, with the exported weights. largest: largest
+    logit. awake_difference, awake_largest: the same after batch norm has measured these images, so
+    that no layer's output vanishes or explodes, which in fresh networks would hide a difference.
+    """
+
+    flops: int
+    params: int
+    images: int
+    difference: float
+    largest: float
+    awake_difference: float
+    awake_largest: float
+
+
+def prove(folder: Path, package: Package, name: str = "network") -> Proof:
+    """Import the exported module in a fresh process, and compare; raise `ExportError` that says what differs."""
+    with tempfile.TemporaryDirectory() as scratch:
+        probe = Path(scratch) / "probe.safetensors"
+        save_file(_probe(package), probe)
+        found = _run(folder.resolve(), name, probe, package, scratch)
+    proof = Proof(
+        flops=found["flops"],
+        params=found["params"],
+        images=BATCH,
+        difference=_number(found["weights"], "difference"),
+        largest=_number(found["weights"], "largest"),
+        awake_difference=_number(found["awake"], "difference"),
+        awake_largest=_number(found["awake"], "largest"),
+    )
+    check(proof, package)
+    return proof
+
+
+def check(proof: Proof, package: Package) -> None:
+    """Raise `ExportError` unless every figure is the search's own."""
+    _, channels, classes = package.as_deployed
+    for label in ("params", "flops"):
+        got, wanted = getattr(proof, label), getattr(package.cost, label)
+        if got != wanted:
+            raise ExportError(
+                f"the exported module must have the network's {label}, for {channels} channels and {classes:,} "
+                f"classes {wanted:,}, but it has {got:,}"
+            )
+    for which, difference, largest in (
+        ("its weights", proof.difference, proof.largest),
+        ("weights that keep every layer awake", proof.awake_difference, proof.awake_largest),
+    ):
+        if not difference <= limit(largest):
+            raise ExportError(
+                f"the exported module must give the network's logits within {limit(largest):.1e}, "
+                f"but with {which} they differ by {difference:.1e} (largest logit {largest:.3g})"
+            )
+
+
+def limit(largest: float) -> float:
+    """The difference that passes: 1e-5, less where all logits are small, more where fp32 resolves no better."""
+    if not 0 <= largest < float("inf"):
+        return 0.0  # only the same infinities will do
+    return max(TOLERANCE * min(1.0, largest), RESOLVED * largest)
+
+
+def _probe(package: Package) -> dict[str, Tensor]:
+    """Images, a state of the network in which every layer is awake, and the logits with both states."""
+    generator = torch.Generator().manual_seed(SEED)
+    side = package.arch.resolution
+    images = torch.randn(BATCH, package.in_channels, side, side, generator=generator)
+    network = package.module()
+    alive = awake(network, images)
+    with torch.no_grad():
+        logits = {"logits.weights": network(images), "logits.awake": alive(images)}
+    state = {f"awake.{name}": value.clone() for name, value in alive.state_dict().items()}
+    return {"images": images, **logits, **state}
+
+
+def awake(network: nn.Module, images: Tensor) -> nn.Module:
+    """A copy whose batch norms have measured these images, in eval mode.
+
+    A fresh network in eval mode normalises nothing: a deep one's logits can be 1e-11, or infinite, and
+    then say nothing about its layers.
+    """
+    network = copy.deepcopy(network)
+    norms = [part for part in network.modules() if isinstance(part, nn.BatchNorm2d)]
+    for norm in norms:
+        norm.train()
+        norm.momentum = 1.0
+    with torch.no_grad():
+        network(images)
+    return network.eval()
+
+
+def _run(folder: Path, name: str, probe: Path, package: Package, scratch: str) -> dict[str, Any]:
+    arch, channels, classes = package.as_deployed
+    settings = {
+        "threads": torch.get_num_threads(),
+        "resolution": arch.resolution,
+        "in_channels": channels,
+        "num_classes": classes,
+    }
+    command = [sys.executable, "-I", "-c", _SCRIPT, str(folder), name, str(probe), json.dumps(settings)]
+    try:
+        ran = subprocess.run(
+            command, cwd=scratch, env=_environment(), capture_output=True, text=True, timeout=TIMEOUT_S
+        )
+    except subprocess.TimeoutExpired:
+        raise ExportError(f"the exported module must answer within {TIMEOUT_S} s, but {name}.py did not") from None
+    if ran.returncode:
+        said = (ran.stderr.strip().splitlines() or [f"exit status {ran.returncode}"])[-1]
+        raise ExportError(f"the exported module must load and run on its own, but {name}.py says: {said}")
+    found: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])
+    return found
+
+
+def _environment() -> dict[str, str]:
+    """This process's environment without what could lead Python back to the project."""
+    return {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+
+
+def _number(compared: dict[str, Any], key: str) -> float:
+    if compared[key] is None:
+        raise ExportError(f"the exported module must give logits of the network's shape, but gives {compared['shape']}")
+    return float(compared[key])

@@ -1,0 +1,108 @@
+"""A network as one readable Python file that imports torch only, with its weights and a spec beside it."""
+
+from __future__ import annotations
+
+import ast
+import json
+import platform
+import sys
+import textwrap
+from collections.abc import Iterable
+from importlib.metadata import version
+from keyword import iskeyword
+from pathlib import Path
+
+from nas.exporters.package import ExportError, Package
+from nas.exporters.source import module_source, quoted
+from nas.files import write_text, write_weights
+
+ABOUT = "a standalone Python module, safetensors weights and a JSON spec"
+SUFFIXES = (".py", ".safetensors", ".json")
+_UNFIT = {*sys.stdlib_module_names, "torch", "safetensors"}
+_MARGIN = 13
+
+
+def export(package: Package, out: Path, name: str = "network") -> Path:
+    """Write NAME.py, NAME.safetensors and NAME.json into the folder `out`, made if need be, and return it."""
+    check_name(name)
+    source = module_source(*package.as_trained, docstring(package, name))
+    ast.parse(source)
+    weights = {key: value.detach().cpu().contiguous() for key, value in package.weights.items()}
+    try:
+        write_weights(weights, out / f"{name}.safetensors")
+        write_text(json.dumps(spec(package, name), indent=2, ensure_ascii=False) + "\n", out / f"{name}.json")
+        write_text(source, out / f"{name}.py")
+    except OSError as error:
+        raise ExportError(f"an export needs a folder that can be written, but {out} says: {error.strerror}") from None
+    return out
+
+
+def check_name(name: str) -> None:
+    """Raise `ExportError` unless the name can be that of a module beside torch and the standard library."""
+    if not name.isidentifier() or iskeyword(name) or name in _UNFIT:
+        raise ExportError(f"a module's name must be a Python identifier that no other module has, but got {name!r}")
+
+
+def spec(package: Package, name: str) -> dict[str, object]:
+    """What NAME.json holds."""
+    versions = {package_name: version(package_name) for package_name in ("torch", "nas-explorer")}
+    return {**package.spec(name), "exported_with": {"python": platform.python_version(), **versions}}
+
+
+def docstring(package: Package, name: str) -> str:
+    """What the network is, where it was found, what it costs and how accurate it is, and how to use it."""
+    _, channels, classes = package.as_deployed
+    cost, side = package.cost, package.arch.resolution
+    facts = [(key, value) for key, value in package.provenance.items() if value not in (None, "", {}, [])]
+    found = [("found in", ", ".join(f"{key} {value}" for key, value in facts))] if facts else []
+    deployed = f"{channels}×{side}×{side} images, {classes:,} classes: what these costs are counted for"
+    table = [
+        *found,
+        ("deployed", deployed),
+        ("flops", f"{cost.flops:,} (fvcore: a multiply-add is 1, batch norm 2 and adaptive pooling 1 an element)"),
+        ("macs", f"{cost.macs:,} (convolutions and linear layers alone, as papers print them)"),
+        ("params", f"{cost.params:,} ({cost.size_bytes / 1e6:.1f} MB in fp32)"),
+        ("weights", f"for {package.in_channels} channels and {package.num_classes:,} classes, in {name}.safetensors"),
+        *_images(package),
+        ("accuracy", str(package.accuracy or "none: the weights are a fresh initialisation, never trained")),
+    ]
+    origin = ", found by architecture search" if facts else ""
+    return "\n".join(
+        (
+            f'"""An image classifier: {_family(package)}{origin}.',
+            "",
+            *_arch_lines(package),
+            "",
+            *(line for label, text in table for line in _row(label, text)),
+            "",
+            f"    from {name} import load",
+            "    network = load().eval()  # or load(num_classes=5), load(features_only=True)",
+            '"""',
+        )
+    )
+
+
+def _images(package: Package) -> list[tuple[str, str]]:
+    """How the images were normalised that the weights were trained on, where that is known."""
+    mean, std = package.record.get("mean"), package.record.get("std")
+    if not mean or not std:
+        return []
+    numbers = (f"({', '.join(f'{value:.4f}' for value in values)})" for values in (mean, std))
+    return [("images", "pixels as 0 to 1, less mean {}, over std {}".format(*numbers))]
+
+
+def _family(package: Package) -> str:
+    labels = dict.fromkeys(stage.block.label.replace("_", " ") for stage in package.arch.stages)
+    return quoted(f"{package.arch.depth} blocks of {', '.join(labels) or 'no kind'}")
+
+
+def _arch_lines(package: Package) -> Iterable[str]:
+    """The text form, a stage a line."""
+    first, *rest = str(package.arch).split(" | ")
+    yield f"    {first}"
+    yield from (f"    | {part}" for part in rest)
+
+
+def _row(label: str, text: str) -> list[str]:
+    wrapped = textwrap.wrap(quoted(text), 110 - _MARGIN, break_on_hyphens=False) or [""]
+    return [f"{label:<{_MARGIN}}{wrapped[0]}", *(" " * _MARGIN + line for line in wrapped[1:])]

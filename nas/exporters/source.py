@@ -1,0 +1,283 @@
+"""The text of an exported module, read off the layer expression of an architecture."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+import re
+from collections.abc import Iterable
+from itertools import groupby
+from keyword import iskeyword
+
+from nas import modules
+from nas.build import ACTIVATIONS, initialise
+from nas.exporters import phrases
+from nas.exporters.body import Body, Freedom, freedom, read
+from nas.exporters.expressions import (
+    COMBINATORS,
+    PHRASES,
+    WIDTH,
+    Defaults,
+    Expression,
+    Symbol,
+    activation_source,
+    flat,
+    lines,
+)
+from nas.exporters.features import Step
+from nas.exporters.functions import Function
+from search_spaces.arch import Arch
+from search_spaces.layers import Shape
+from search_spaces.part import REGISTRY
+
+FOLD = 4
+"""So many equal blocks in a row are written as one line."""
+_IMPORTS = {
+    "warnings": "import warnings",
+    "OrderedDict": "from collections import OrderedDict",
+    "Callable": "from collections.abc import Callable",
+    "Sequence": "from collections.abc import Sequence",
+    "partial": "from functools import partial",
+    "Path": "from pathlib import Path",
+    "Any": "from typing import Any",
+}
+_CLASSES = ("Concat", "Add", "Multiply", "Shuffle")
+_OWN = {"Activation", "Network", "load", "initialise", "torch", "nn", "Tensor", "act", "self", "range"}
+TAKEN = frozenset({*_OWN, *_IMPORTS, *_CLASSES, *COMBINATORS.values(), *PHRASES, *ACTIVATIONS})
+"""Names in an exported file that no block's function or parameter may have."""
+
+
+# -------------------------------------------------------------------------------------- the file
+
+
+def module_source(arch: Arch, in_channels: int, num_classes: int, docstring: str) -> str:
+    """The whole file: docstring, imports, what the network is made of, the network, `load`."""
+    free = freedom(arch, in_channels, num_classes)
+    body = read(
+        arch,
+        in_channels if free.in_channels is None else Symbol("in_channels", in_channels),
+        num_classes if free.num_classes is None else Symbol("num_classes", num_classes),
+        TAKEN,
+    )
+    code = [function.source(body.defaults, _about(function)) for function in body.functions]
+    code += [_network(body, arch, in_channels, num_classes, free), _load(in_channels, num_classes, free)]
+    activations, definitions = _definitions("\n".join(code), body.act)
+    imports = _imports("\n".join((*activations, *definitions, *code)))
+    head = "\n".join((docstring, "", *imports, *([""] if activations else []), *activations))
+    return "\n\n\n".join((head, *definitions, *code)) + "\n"
+
+
+def quoted(text: str) -> str:
+    """One line that can stand in a docstring, whatever a study was called."""
+    shown = "".join(c if c.isprintable() else " " for c in text)
+    return " ".join(shown.split()).replace("\\", "\\\\").replace('"', '\\"')
+
+
+def _about(function: Function) -> str:
+    """The first line of the file that holds the block: what it is, and whose."""
+    module = inspect.getmodule(REGISTRY[function.family])
+    said = (module.__doc__ if module else None) or ""
+    first = said.strip().split("\n")[0]
+    return quoted(first) if len(first) <= WIDTH else ""
+
+
+def _names(code: str) -> set[str]:
+    return {node.id for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Name)}
+
+
+def _definitions(code: str, act: str) -> tuple[list[str], list[str]]:
+    """Activations, and classes and functions, that the code needs, directly or through each other."""
+    sources = {"Activation": "Activation = Callable[[], nn.Module]"}
+    sources |= {kind: f"{kind} = {activation_source(kind)}" for kind in ACTIVATIONS}
+    sources |= {name: inspect.getsource(getattr(modules, name)).rstrip() for name in _CLASSES}
+    for name in (*COMBINATORS.values(), *PHRASES):
+        sources[name] = inspect.getsource(getattr(phrases, name)).rstrip().replace("= relu", f"= {act}")
+    sources["initialise"] = inspect.getsource(initialise).rstrip()
+    needed: set[str] = set()
+    while more := _names("\n".join((code, *(sources[n] for n in needed)))) & sources.keys() - needed:
+        needed |= more
+    used = [name for name in sources if name in needed]
+    short = {"Activation", *ACTIVATIONS}
+    return [sources[n] for n in used if n in short], [sources[n] for n in used if n not in short]
+
+
+def _imports(code: str) -> list[str]:
+    """Import lines for the names that the code uses, in isort's order."""
+    names = _names(code)
+    plain = [text for name, text in _IMPORTS.items() if name in names and text.startswith("import")]
+    by_module: dict[str, list[str]] = {}
+    for name, text in _IMPORTS.items():
+        if name in names and text.startswith("from"):
+            by_module.setdefault(text.split()[1], []).append(name)
+    standard = plain + [f"from {module} import {', '.join(found)}" for module, found in by_module.items()]
+    torch_itself = ["import torch"] if re.search(r"\btorch\.", code) else []
+    return [*standard, "", *torch_itself, "from torch import Tensor, nn"]
+
+
+# ----------------------------------------------------------------------------------- the network
+
+
+_NETWORK = '''
+class Network(nn.Module):
+    """(N, {channels}, {side}, {side}) images → (N, {classes}) logits. Comments tell the shape behind each line.
+
+    features_only: instead, a list of feature maps, the deepest at each reduction, as timm returns them;
+        `feature_info` tells their channels, and `out_indices` chooses among them.
+    """
+
+    def __init__(
+        self,
+        num_classes: int = {classes},
+        in_channels: int = {channels},
+        features_only: bool = False,
+        out_indices: Sequence[int] | None = None,
+    ) -> None:
+        super().__init__()
+{init}
+        maps = [
+{maps}
+        ]
+        self.out_indices = tuple(range(len(maps)) if out_indices is None else out_indices)
+        self.feature_info = [maps[i] for i in self.out_indices]
+        initialise(self)
+
+    def forward(self, x: Tensor) -> Tensor | list[Tensor]:
+        if self.features_only:
+            return self.forward_maps(x)
+        return self.forward_head(self.forward_features(x))
+
+    def forward_features(self, x: Tensor) -> Tensor:
+        """(N, {channels}, H, W) → (N, {last.num_chs}, H / {last.reduction}, W / {last.reduction})."""
+        for name, stage in self.named_children():
+            x = x if name == "head" else stage(x)
+        return x
+
+    def forward_head(self, x: Tensor) -> Tensor:
+        """The last feature map → logits."""
+        return self.head(x)
+
+    def forward_maps(self, x: Tensor) -> list[Tensor]:
+        """The maps of `feature_info`; x8 is eight times smaller than the image."""
+{forward_maps}
+'''
+_LOAD = '''
+def load(path: str | Path | None = None, **options: Any) -> Network:
+    """The network with the weights at `path`, by default those beside this file; `options` are `Network`'s.
+
+    Layers that another number of classes or input channels changes start anew, with a warning;
+    whatever else does not fit is an error.
+    """
+    from safetensors.torch import load_file
+
+    network = Network(**options)
+    weights = load_file(path or Path(__file__).with_suffix(".safetensors"))
+    anew: list[str] = []
+    if network.features_only:
+        weights = {{name: value for name, value in weights.items() if not name.startswith("head.")}}
+{changed}
+    if anew:
+        warnings.warn(f"newly initialised: {{', '.join(anew)}}", stacklevel=2)
+    state = network.state_dict()
+    network.load_state_dict(weights | {{name: state[name] for name in anew}})
+    return network
+'''
+
+
+def _network(body: Body, arch: Arch, in_channels: int, num_classes: int, free: Freedom) -> str:
+    deepest = {step.reduction: step for step in body.steps}.values()
+    records = (str(step.info).replace("'", '"') for step in deepest)
+    return _NETWORK.strip().format(
+        side=arch.resolution,
+        channels=in_channels,
+        classes=num_classes,
+        init="\n".join((*_guard(in_channels, num_classes, free), *_layers(body))),
+        maps="\n".join(f"            {record}," for record in records),
+        last=body.steps[-1],
+        forward_maps="\n".join(_forward_maps(body.steps)),
+    )
+
+
+def _guard(in_channels: int, num_classes: int, free: Freedom) -> Iterable[str]:
+    """For networks whose layers follow these numbers in ways that the text does not show."""
+    for name, value, given in (
+        ("num_classes", num_classes, free.num_classes),
+        ("in_channels", in_channels, free.in_channels),
+    ):
+        if given is None:
+            yield f"        if {name} != {value}:"
+            yield f'            raise ValueError(f"this network needs {name}={value}, but got {{{name}}}")'
+
+
+def _layers(body: Body) -> Iterable[str]:
+    yield "        self.num_classes, self.in_channels, self.features_only = num_classes, in_channels, features_only"
+    yield from _commented(lines(body.stem, body.defaults, 8, "self.stem = "), body.shapes[0])
+    for i, (stage, shape) in enumerate(zip(body.stages, body.shapes[1:], strict=True), 1):
+        yield from _commented(_stage(f"self.stage{i} = ", stage, body.defaults), shape)
+    yield "        if not features_only:"
+    yield from lines(body.head, body.defaults, 12, "self.head = ")
+
+
+def _commented(text: list[str], shape: Shape) -> list[str]:
+    """The shape behind the statement, as a comment on its first line."""
+    return [f"{text[0]}  # {shape}", *text[1:]]
+
+
+def _stage(before: str, blocks: tuple[Expression, ...], defaults: Defaults) -> list[str]:
+    if len(blocks) == 1 and len(whole := f"        {before}nn.Sequential({flat(blocks[0], defaults)})") <= WIDTH - 12:
+        return [whole]
+    text = [f"        {before}nn.Sequential("]
+    for block, equal in groupby(blocks):
+        count = len(list(equal))
+        text += _folded(block, count, defaults) if count >= FOLD else lines(block, defaults, 12, "", ",") * count
+    return [*text, "        )"]
+
+
+def _folded(block: Expression, count: int, defaults: Defaults) -> list[str]:
+    whole = lines(block, defaults, 12, "*(", f" for _ in range({count})),")
+    if len(whole) == 1:
+        return whole
+    indent = " " * 12
+    return [f"{indent}*(", *lines(block, defaults, 16), f"{indent}    for _ in range({count})", f"{indent}),"]
+
+
+def _forward_maps(found: tuple[Step, ...]) -> Iterable[str]:
+    before = "x"
+    for i, step in enumerate(found):
+        kept = i > 0 and found[i - 1].reduction != step.reduction
+        given = f"{before}.clone()" if kept and step.writes else before
+        yield f"        x{step.reduction} = self.{_attribute(step.module)}({given})"
+        before = f"x{step.reduction}"
+    names = ", ".join(dict.fromkeys(f"x{step.reduction}" for step in found))
+    yield f"        maps = [{names}]"
+    yield "        return [maps[i] for i in self.out_indices]"
+
+
+def _attribute(module: str) -> str:
+    """`stem.pool`, or `get_submodule("stem.3")` where the name is none in Python."""
+    words = module.split(".")
+    return module if all(w.isidentifier() and not iskeyword(w) for w in words) else f"get_submodule({_string(module)})"
+
+
+def _load(in_channels: int, num_classes: int, free: Freedom) -> str:
+    changed = []
+    for name, value, names in (
+        ("num_classes", num_classes, free.num_classes),
+        ("in_channels", in_channels, free.in_channels),
+    ):
+        if names:
+            unless = " and not network.features_only" if name == "num_classes" else ""
+            changed += [f"    if network.{name} != {value}{unless}:", *_listed(names)]
+    return _LOAD.strip().format(changed="\n".join(changed))
+
+
+def _listed(names: tuple[str, ...]) -> list[str]:
+    whole = f"        anew += [{', '.join(map(_string, names))}]"
+    if len(whole) <= WIDTH:
+        return [whole]
+    return ["        anew += [", *(f"            {_string(name)}," for name in names), "        ]"]
+
+
+def _string(text: str) -> str:
+    """A string in double quotes, as formatters like it."""
+    return json.dumps(text, ensure_ascii=False)

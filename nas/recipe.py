@@ -1,0 +1,105 @@
+"""How a candidate is trained: frozen, text, and kept in the study that it made."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+from nas.errors import UserError
+
+OPTIMIZERS = ("sgd", "adamw")
+SCHEDULES = ("onecycle", "cosine", "constant")
+AUGMENTATIONS = ("flip", "shift", "cutout")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Data, sizes and the optimisation of one training run.
+
+    resolution: px that a network deployed at `reference` px trains at; others in proportion, so that a
+        search over resolutions still sees their differences.
+    epochs: passes over the training split, may be a fraction; `steps`, when not 0, counts instead.
+    lr: peak learning rate for a batch of 64, scaled with the batch size (Goyal 2017).
+    warmup: part of the steps in which the rate climbs. ema: decay of averaged weights, 0 for none.
+    evaluations: points of the learning curve; all but the last see `glance` validation images.
+    precision: `auto` is replaced by what the device runs faster when the study begins.
+    """
+
+    data: str = "fashion-subset"
+    resolution: int = 32
+    reference: int = 224
+    epochs: float = 0.4
+    steps: int = 0
+    batch_size: int = 64
+    optimizer: str = "sgd"
+    lr: float = 0.1
+    momentum: float = 0.9
+    weight_decay: float = 5e-5
+    schedule: str = "onecycle"
+    warmup: float = 0.2
+    augment: tuple[str, ...] = ("flip",)
+    label_smoothing: float = 0.1
+    ema: float = 0.0
+    grad_clip: float = 5.0
+    evaluations: int = 3
+    glance: int = 500
+    precision: str = "auto"
+    compile: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "augment", tuple(self.augment))
+        _check(self.optimizer in OPTIMIZERS, "optimizer", f"one of {', '.join(OPTIMIZERS)}", self.optimizer)
+        _check(self.schedule in SCHEDULES, "schedule", f"one of {', '.join(SCHEDULES)}", self.schedule)
+        for name in self.augment:
+            _check(name in AUGMENTATIONS, "augment", f"out of {', '.join(AUGMENTATIONS)}", name)
+        for name in ("resolution", "reference", "batch_size", "evaluations", "glance"):
+            _check(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
+        _check(self.epochs > 0 or self.steps > 0, "epochs", "more than 0", self.epochs)
+        _check(self.lr > 0, "lr", "more than 0", self.lr)
+        for name in ("momentum", "label_smoothing", "ema", "warmup"):
+            _check(0 <= getattr(self, name) < 1, name, "in [0, 1)", getattr(self, name))
+        _check(self.precision in ("auto", "fp32", "bf16"), "precision", "auto, fp32 or bf16", self.precision)
+
+    def pixels(self, resolution: int) -> int:
+        """Training resolution in px of a network deployed at `resolution` px."""
+        return max(1, round(self.resolution * resolution / self.reference))
+
+    def total_steps(self, images: int) -> int:
+        """Optimizer steps on a training split of that many images."""
+        return self.steps or max(1, round(self.epochs * images / min(self.batch_size, images)))
+
+    def with_(self, **changes: Any) -> Recipe:
+        """This recipe with some fields changed; None leaves a field as it is."""
+        return replace(self, **{name: value for name, value in changes.items() if value is not None})
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, for the study and the spec."""
+        return asdict(self) | {"augment": list(self.augment)}
+
+    @staticmethod
+    def from_json(values: dict[str, Any]) -> Recipe:
+        """The inverse of `to_json`; raise `UserError` on fields that no recipe has."""
+        known = {f.name for f in fields(Recipe)}
+        unknown = sorted(values.keys() - known)
+        if unknown:
+            raise UserError(f"a recipe has the fields {', '.join(sorted(known))}, but got {', '.join(unknown)}")
+        return Recipe(**values)
+
+    def __str__(self) -> str:
+        return json.dumps(self.to_json())
+
+
+def _check(holds: bool, name: str, rule: str, value: object) -> None:
+    if not holds:
+        raise UserError(f"a recipe's {name} must be {rule}, but got {value}")
+
+
+QUICK = Recipe()
+"""The search's default: equal samples for all, some 15 s a candidate on two CPU cores."""
+
+FINAL = Recipe(epochs=10, batch_size=64, augment=("flip", "shift"), ema=0.99, evaluations=10, glance=10**9)
+"""The final training's default (`nas.train`)."""
+
+RECIPES = {"quick": QUICK, "standard": QUICK.with_(epochs=2.0, evaluations=5), "final": FINAL}

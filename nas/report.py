@@ -1,0 +1,117 @@
+"""What a search shows while it runs and when it ends."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from nas.loop import Reporter
+from nas.store import Candidate, Stored
+from nas.training import Point
+from search_spaces.arch import Arch
+
+
+def short(count: float) -> str:
+    """A count in three or four digits: 297.3M, 1.25G."""
+    for prefix, unit in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if count >= unit:
+            return f"{count / unit:.4g}{prefix}"
+    return f"{count:.0f}"
+
+
+def clock(seconds: float | None) -> str:
+    """A duration for people: 47 s, 3 min 05 s, 2 h 10 min."""
+    if seconds is None:
+        return "?"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+class Lines(Reporter):
+    """One line a trial on stderr, and on a terminal a bar with the time left below them."""
+
+    def __init__(self, trials: int | None, done: int) -> None:
+        self.console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self.trials = trials
+        self.bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(24),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[left]}"),
+            console=self.console,
+            transient=True,
+            disable=not self.console.is_terminal,
+        )
+        self.task = self.bar.add_task("searching", total=trials, completed=done, left="")
+        self.left = ""
+
+    def __enter__(self) -> Lines:
+        self.bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.stop()
+
+    def started(self, number: int, arch: Arch, flops: int) -> None:
+        self.bar.update(self.task, description=f"trial {number}, {short(flops)}FLOPs")
+
+    def point(self, point: Point) -> None:
+        self.bar.update(self.task, left=f"accuracy {point.accuracy:.3f} after {point.samples} images{self.left}")
+
+    def finished(self, candidate: Candidate, done: int, on_front: bool, seconds_left: float | None) -> None:
+        self.left = f", {clock(seconds_left)} left"
+        self.bar.update(self.task, completed=done, left=self.left.lstrip(", "))
+        said = (
+            f"accuracy {candidate.accuracy:.4f}" if candidate.accuracy is not None else f"[red]{candidate.reason}[/red]"
+        )
+        of = f"/{self.trials}" if self.trials else ""
+        front = "[green]front[/green]" if on_front else "     "
+        self.console.print(
+            f"{done:>3}{of}  {said}  {short(candidate.cost.flops):>6}FLOPs  {front}  {clock(candidate.seconds):>6}"
+            f"{self.left}  [dim]{candidate.arch}[/dim]"
+        )
+
+
+def front_table(stored: Stored) -> Table:
+    """The Pareto front: accuracy, costs and text forms."""
+    table = Table(title=f"Pareto front of {stored.name}", title_justify="left", box=None, pad_edge=False)
+    for name in ("trial", "accuracy", "FLOPs", "MACs", "params"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("architecture", overflow="fold")
+    for c in stored.front():
+        costs = (short(c.cost.flops), short(c.cost.macs), short(c.cost.params))
+        table.add_row(str(c.number), f"{c.accuracy:.4f}", *costs, str(c.arch))
+    return table
+
+
+def print_front(stored: Stored) -> None:
+    """Print the front, on a terminal as a table, in a pipe as tab-separated lines that tools can read."""
+    console = Console(highlight=False)
+    if console.is_terminal:
+        console.print(front_table(stored))
+        return
+    print("trial\taccuracy\tflops\tmacs\tparams\tarchitecture")
+    for c in stored.front():
+        print(f"{c.number}\t{c.accuracy:.4f}\t{c.cost.flops}\t{c.cost.macs}\t{c.cost.params}\t{c.arch}")
+
+
+def note(text: str) -> None:
+    """A line on stderr, beside the results on stdout."""
+    Console(stderr=True, highlight=False, soft_wrap=True).print(text, markup=False)
+
+
+def summary(stored: Stored, **more: Any) -> dict[str, Any]:
+    """The machine-readable end of a search."""
+    rows = [
+        {"trial": c.number, "accuracy": c.accuracy, "flops": c.cost.flops, "macs": c.cost.macs, "params": c.cost.params}
+        | {"arch": str(c.arch)}
+        for c in stored.front()
+    ]
+    return {"study": stored.name, "storage": stored.storage, "front": rows, **more}

@@ -1,0 +1,150 @@
+"""Search a space for the networks that are most accurate within a budget."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nas import cli
+from nas.cli import positive
+from search_spaces.feasible import Feasible
+
+if TYPE_CHECKING:
+    from nas.loop import Search
+    from nas.store import Stored
+
+DESCRIPTION = """\
+Search a space for the networks that are most accurate within a budget.
+
+Every candidate fits the budget before it is built, is trained shortly by one recipe, and is kept
+in a study. The same command goes on where the last one stopped, also after a crash.
+
+examples:
+  python -m nas.search --budget 300MFLOPs --space mobile
+  python -m nas.search --budget 300MFLOPs --data path/to/images --num-classes 12
+  python -m nas.search --budget "150MMACs, 3Mparams" --space mixed --sampler evolution --timeout 2h
+  python -m nas.search --budget 400MFLOPs --space my_space.py:space --resolution 128-224
+"""
+TRIALS, TIMEOUT_S = 20, 9 * 60.0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    result = cli.command("search", DESCRIPTION)
+    cli.add_space(result)
+    cli.add_deployment(result)
+    limits = result.add_argument_group("limits", f"by default {TRIALS} trials or {TIMEOUT_S / 60:.0f} minutes")
+    limits.add_argument("--trials", type=positive, metavar="N", help="finished trials that the study shall have")
+    limits.add_argument("--timeout", type=duration, metavar="TIME", help="of this run: 90s, 30m, 8h")
+    limits.add_argument("--candidate-timeout", type=duration, default=900.0, metavar="TIME", help="of one candidate")
+    study = result.add_argument_group("study")
+    study.add_argument("--study", metavar="NAME", help="its name (default: made of space, budget and data)")
+    study.add_argument("--storage", metavar="URL", help="an Optuna storage (default: an SQLite file in --results)")
+    study.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="studies and exports")
+    study.add_argument("--sampler", default="tpe", metavar="NAME", help="evolution, gp, nsga2, nsga3, random or tpe")
+    study.add_argument("--seed", type=int, default=0, help="of proposals, weights and batches")
+    add_training(result)
+    result.add_argument("--no-export", action="store_true", help="leave the best network where it is")
+    result.add_argument("--json", action="store_true", help="print the summary as JSON on stdout")
+    return result
+
+
+def add_training(result: argparse.ArgumentParser, recipe: str = "quick", data: bool = True) -> None:
+    """How networks are trained."""
+    group = result.add_argument_group("training")
+    if data:
+        about = "a data set's name (fashion-subset, cifar10, …), or a folder with one sub-folder a class"
+        group.add_argument("--data", default="fashion-subset", help=about)
+    group.add_argument("--recipe", default=recipe, help="quick, standard, final or a JSON file of a recipe")
+    group.add_argument("--epochs", type=float, metavar="X", help="passes over the training data, may be a fraction")
+    group.add_argument("--steps", type=positive, metavar="N", help="optimizer steps, instead of epochs")
+    group.add_argument("--train-resolution", type=positive, metavar="PX", help="pixels of training images")
+    group.add_argument("--batch-size", type=positive, metavar="N")
+    group.add_argument("--lr", type=float, help="peak learning rate for a batch of 64")
+    group.add_argument("--precision", choices=("auto", "fp32", "bf16"))
+    group.add_argument("--device", default="auto", help="cuda, cuda:1, mps, cpu")
+    group.add_argument("--threads", type=positive, metavar="N", help="CPU threads (default: all cores)")
+
+
+def duration(text: str) -> float:
+    """Seconds of '90', '90s', '30m', '8h' or '1h30m'."""
+    found = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m(?:in)?)?(?:(\d+)s?)?", text.strip().lower().replace(" ", ""))
+    seconds = sum(int(n or 0) * unit for n, unit in zip(found.groups(), (3600, 60, 1), strict=True)) if found else 0
+    if not seconds:
+        raise argparse.ArgumentTypeError(f"a time reads like 90s, 30m or 1h30m, but got {text!r}")
+    return float(seconds)
+
+
+def main(argv: list[str] | None = None) -> int:
+    begin = time.perf_counter()
+    args = parser().parse_args(argv)
+    space = cli.chosen_space(args.space, args.resolution)
+    feasible = Feasible(space, args.budget, args.in_channels, args.num_classes)
+
+    from nas.loop import Limits
+    from nas.report import Lines, note
+    from nas.session import open_session
+
+    session = open_session(args, feasible)
+    limits = Limits(args.trials, args.timeout) if args.trials or args.timeout else Limits(TRIALS, TIMEOUT_S)
+    search = session.search
+    note(session.describe(limits))
+    with Lines(limits.trials, search.done()) as search.reporter:
+        ended = search.run(limits)
+    if not session.stored.complete():
+        note(f"{ended}; no candidate was trained to the end: see the reasons with python -m nas.export --help")
+        return 1
+    return _finish(args, session.stored, search, ended, begin)
+
+
+def _finish(args: argparse.Namespace, stored: Stored, search: Search, ended: str, begin: float) -> int:
+    """Export the best network, print the front and what comes next."""
+    from nas.report import note, print_front, summary
+
+    exported = None if args.no_export else export_best(stored)
+    wall = time.perf_counter() - begin
+    spent = search.spent()
+    overhead = 1 - (spent["training"] + spent["validation"]) / wall
+    if args.json:
+        more = {"ended": ended, "wall_s": wall, "spent_s": spent, "proposals": search.proposals()}
+        print(json.dumps(summary(stored, exported=str(exported) if exported else None, **more), indent=2))
+        return 0
+    note(
+        f"\n{ended} after {wall:.0f} s: training {spent['training']:.0f} s, validation {spent['validation']:.0f} s, "
+        f"the rest {overhead:.1%}"
+    )
+    note("proposals: " + ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in search.proposals().items()))
+    print_front(stored)
+    note(_next_steps(args, stored, exported))
+    return 0
+
+
+def export_best(stored: Stored) -> Path:
+    """Write the best network of a study into its folder."""
+    from nas.export import export_candidate
+
+    return export_candidate(stored, stored.best(), stored.folder / "best")
+
+
+def _next_steps(args: argparse.Namespace, stored: Stored, exported: Path | None) -> str:
+    best, name = stored.best(), stored.name
+    lines = [f"\nbest: trial {best.number}, accuracy {best.accuracy:.4f} on validation images of {stored.meta['data']}"]
+    if exported:
+        lines.append(f"  exported as   {exported}  (plain PyTorch; weights and spec beside it)")
+    storage = "" if args.storage is None and args.results == Path("results") else f" --storage {stored.storage}"
+    lines += [
+        f"  study         {name} in {stored.storage}",
+        f"  train it      python -m nas.train --study {name}{storage} --best --epochs 10",
+        f"  take it home  python -m nas.export --study {name}{storage} --best --out DIR",
+        "  browse        python -m dashboard",
+        "  your own data python -m nas.search --budget … --data path/to/images  (one sub-folder a class)",
+    ]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    cli.run(main)

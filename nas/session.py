@@ -1,0 +1,180 @@
+"""From a command line to a search that is ready to run: data, device, recipe, study."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import re
+import subprocess
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nas import data as datasets
+from nas import device as devices
+from nas import samplers
+from nas.budgeted import BudgetedSampler
+from nas.errors import UserError
+from nas.evaluate import Evaluator
+from nas.loop import Limits, Reporter, Search
+from nas.recipe import RECIPES, Recipe
+from nas.report import clock
+from nas.store import Stored, create_study, default_storage, writable_folder
+from nas.training import Images
+from search_spaces.feasible import Feasible
+from search_spaces.part import one_of
+
+LARGEST_IMAGE = 2  # times the training resolution: what folders of images are kept at
+SAME = ("space_fingerprint", "budget", "in_channels", "num_classes", "data_fingerprint", "seed", "sampler")
+"""What a study may not change in mid-way, beside the recipe."""
+
+
+@dataclass
+class Session:
+    """A study and the worker that searches in it."""
+
+    stored: Stored
+    search: Search
+    feasible: Feasible
+
+    def describe(self, limits: Limits) -> str:
+        """What is about to happen, in three lines."""
+        meta, recipe = self.stored.meta, self.search.evaluator.recipe
+        least, most = self.feasible.share()
+        share = f"{least:.1%}" if f"{least:.1%}" == f"{most:.1%}" else f"{least:.2%} to {most:.2%}"
+        images = self.search.evaluator.images
+        samples = recipe.total_steps(len(images.data.train)) * recipe.batch_size
+        until = " or ".join(
+            said
+            for said in (
+                f"{limits.trials} trials" if limits.trials else "",
+                clock(limits.timeout) if limits.timeout else "",
+            )
+            if said
+        )
+        resolutions = self.feasible.space.resolutions
+        pixels = str(resolutions[0]) if len(resolutions) == 1 else f"{resolutions[0]} to {resolutions[-1]}"
+        return (
+            f"study {self.stored.name}: {meta['space']} within {meta['budget']} ({share} of the space fits), "
+            f"counted at {pixels} px and {meta['num_classes']} classes\n"
+            f"candidates train on {samples} images of {meta['data']} at {recipe.pixels(resolutions[-1])} px, "
+            f"{len(meta['classes'])} classes, {recipe.precision} on {devices.describe(images.device)}\n"
+            f"{self.search.done()} trials are done; until {until}, by {meta['sampler']}, seed {meta['seed']}"
+        )
+
+
+def open_session(args: argparse.Namespace, feasible: Feasible) -> Session:
+    """Load the data, pick the device, make or open the study; raise `UserError` for what does not go together."""
+    writable_folder(args.results)
+    proposer = samplers.find(args.sampler)
+    device = devices.pick(args.device)
+    devices.use_threads(args.threads)
+    recipe = chosen_recipe(args, feasible.space.resolutions[-1])
+    data = datasets.load(args.data, seed=args.seed, size=LARGEST_IMAGE * recipe.resolution)
+    sampler = BudgetedSampler(proposer, feasible, args.seed)
+    name = args.study or study_name(args, feasible)
+    meta = _meta(args, feasible, recipe, data, device, args.results / name)
+    stored = create_study(args.storage or default_storage(args.results), name, meta, sampler)
+    _require_same(stored, meta)
+    kept = Recipe.from_json(stored.meta["recipe"])
+    evaluator = Evaluator(kept, Images(data, feasible.in_channels, device), args.candidate_timeout)
+    return Session(stored, Search(stored, feasible, sampler, evaluator, Reporter()), feasible)
+
+
+def chosen_recipe(args: argparse.Namespace, reference: int) -> Recipe:
+    """The recipe of `--recipe` with the command line's changes."""
+    if args.recipe in RECIPES:
+        recipe = RECIPES[args.recipe].with_(reference=reference)
+    elif Path(args.recipe).is_file():
+        recipe = _recipe_file(Path(args.recipe))
+    else:
+        raise UserError(f"a recipe is {one_of(args.recipe, sorted(RECIPES))} or a JSON file, but got {args.recipe!r}")
+    return recipe.with_(
+        data=args.data,
+        seed=args.seed,
+        epochs=args.epochs,
+        steps=args.steps if args.steps else 0 if args.epochs else None,
+        resolution=args.train_resolution,
+        batch_size=args.batch_size,
+        lr=args.lr,
+        precision=devices.resolve_precision(args.precision or recipe.precision, devices.pick(args.device)),
+    )
+
+
+def _recipe_file(path: Path) -> Recipe:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(values, dict):
+            raise UserError(f"a recipe file holds one JSON object, but {path} holds a {type(values).__name__}")
+        return Recipe.from_json(values)
+    except (OSError, ValueError, TypeError) as error:
+        raise UserError(f"a recipe file must hold a recipe as JSON, but {path} says: {error}") from None
+
+
+def study_name(args: argparse.Namespace, feasible: Feasible) -> str:
+    """A name made of what the study is about: mobile-300MFLOPs-fashion-subset."""
+    data = Path(args.data).name or "data"
+    budget = "-".join(str(feasible.budget).split(", "))
+    said = [feasible.space.name, budget, data]
+    if args.resolution:
+        said.insert(2, f"r{args.resolution}")
+    return re.sub(r"[^\w.-]+", "-", "-".join(said))
+
+
+def _meta(
+    args: argparse.Namespace,
+    feasible: Feasible,
+    recipe: Recipe,
+    data: datasets.ImageData,
+    device: torch.device,
+    folder: Path,
+) -> dict[str, Any]:
+    return {
+        "space": args.space,
+        "space_fingerprint": feasible.space.fingerprint,
+        "resolution": args.resolution,
+        "budget": str(feasible.budget),
+        "in_channels": feasible.in_channels,
+        "num_classes": feasible.num_classes,
+        "recipe": recipe.to_json(),
+        "data": args.data,
+        "data_fingerprint": data.fingerprint,
+        "data_classes": len(data.classes),
+        "classes": list(data.classes),
+        "licence": data.licence,
+        "sampler": args.sampler,
+        "seed": args.seed,
+        "folder": str(folder.resolve()),
+        "device": devices.describe(device),
+        "versions": versions(),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Releases of what decides results, and the state of this checkout where it is one."""
+    said = {name: version(name) for name in ("torch", "optuna", "fvcore", "nas-explorer")}
+    said["python"] = platform.python_version()
+    git = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
+    try:
+        found = subprocess.run(git, capture_output=True, text=True, timeout=5, check=False)
+    except OSError:
+        return said
+    return said | {"git": found.stdout.strip()} if found.returncode == 0 else said
+
+
+def _require_same(stored: Stored, meta: dict[str, Any]) -> None:
+    """Refuse to go on with a study of another space, budget, data set or recipe: its trials would not compare."""
+    was, wanted = dict(stored.meta["recipe"]), dict(meta["recipe"])
+    was.pop("precision"), wanted.pop("precision")  # the study's own goes on
+    for name in SAME:
+        was[name], wanted[name] = stored.meta[name], meta[name]
+    changed = [f"{name} {was[name]!r}, now {wanted.get(name)!r}" for name in was if was[name] != wanted.get(name)]
+    if changed:
+        raise UserError(
+            f"a study goes on only as it began, but {stored.name} was made with {'; '.join(changed)}: "
+            "repeat the command it was made with, or begin another by --study NAME"
+        )

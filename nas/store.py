@@ -1,0 +1,258 @@
+"""Studies on disk: the only reader and writer of Optuna's storage. One tidy row a trial.
+
+What a study is about (space, budget, recipe, data, deployment) is kept as one JSON value on it; what a
+trial was (architecture's text, costs, curve, timings, seed, versions) as values on the trial.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import optuna
+from optuna.exceptions import StorageInternalError
+from optuna.storages import BaseStorage, RDBStorage
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from nas.errors import UserError
+from nas.pareto import front
+from search_spaces.arch import Arch
+from search_spaces.cost import Cost, cost
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+META = "nas"
+RESULTS = Path("results")  # as nas.cli.STORAGE says it
+LOCK_WAIT_S = 60  # how long a writer waits for another worker's transaction in SQLite
+UNFINISHED = ("interrupted", "worker died")
+"""Reasons that say nothing about the architecture: such trials are run again, and do not count."""
+
+
+def default_storage(results: Path = RESULTS) -> str:
+    """The SQLite file that studies go to unless told otherwise."""
+    return f"sqlite:///{results / 'nas.db'}"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A trial: an architecture and what became of it. Times in seconds; `cost` is as deployed."""
+
+    number: int
+    state: str  # complete, failed, running, waiting
+    arch: Arch
+    cost: Cost
+    accuracy: float | None
+    reason: str
+    seconds: float | None
+    pixels: int | None
+    seed: int | None
+    curve: list[dict[str, float]] = field(repr=False)
+    attrs: dict[str, Any] = field(repr=False)
+    study: Stored = field(repr=False)
+
+    @property
+    def weights(self) -> Path | None:
+        """The state dict that short training left, while the candidate is on the front."""
+        path = self.study.folder / weights_name(self.number)
+        return path if path.is_file() else None
+
+    @property
+    def trained(self) -> dict[str, Any] | None:
+        """What final training (`nas.train`) said of the architecture."""
+        return self.study.training_of(self.arch)
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """How the candidate was trained."""
+        recipe: dict[str, Any] = self.study.meta["recipe"]
+        return recipe
+
+
+class Stored:
+    """A study that exists: what it is about, and its trials as candidates or as a frame."""
+
+    def __init__(self, study: optuna.Study, storage: str) -> None:
+        self.study, self.storage, self.name = study, storage, study.study_name
+        self.meta: dict[str, Any] = study.user_attrs[META]
+        self._finished: dict[int, Candidate] = {}
+
+    @property
+    def folder(self) -> Path:
+        """Where the study's weights and exports lie."""
+        recorded = Path(self.meta["folder"])
+        return recorded if recorded.exists() else RESULTS / self.name
+
+    @cached_property
+    def _trained(self) -> dict[str, Any]:
+        return {k: v for k, v in self.study.user_attrs.items() if k.startswith("trained:")}
+
+    def candidates(self) -> list[Candidate]:
+        """Every trial that took up an architecture, in order."""
+        trials = self.study.get_trials(deepcopy=False)
+        return [self._kept(trial) for trial in trials if "arch" in trial.user_attrs]
+
+    def complete(self) -> list[Candidate]:
+        """The candidates that were trained to the end."""
+        return [c for c in self.candidates() if c.accuracy is not None]
+
+    def front(self) -> list[Candidate]:
+        """Those that no other beats in accuracy and FLOPs, by ascending FLOPs."""
+        done = self.complete()
+        return [done[i] for i in front([(c.accuracy or 0.0, c.cost.flops) for c in done])]
+
+    def best(self) -> Candidate:
+        """The most accurate candidate; of equal ones the cheapest. Raise `UserError` when there is none."""
+        if not (ranked := self.front()):
+            raise UserError(f"a study needs a finished trial for this, but {self.name} has none: run nas.search first")
+        return ranked[-1]
+
+    def trial(self, number: int) -> Candidate:
+        """The candidate of one trial; raise `UserError` when there is no such trial."""
+        for candidate in self.candidates():
+            if candidate.number == number:
+                return candidate
+        raise UserError(f"a trial must be one of the study {self.name} (0 to {self.last}), but got {number}")
+
+    @property
+    def last(self) -> int:
+        """The highest number of a trial."""
+        return max((t.number for t in self.study.get_trials(deepcopy=False)), default=0)
+
+    def frame(self) -> pd.DataFrame:
+        """One row a trial: number, state, accuracy, costs, resolution, depth, times, reason, text."""
+        import pandas as pd
+
+        return pd.DataFrame([_row(c) for c in self.candidates()])
+
+    def note_training(self, arch: Arch, report: dict[str, Any]) -> None:
+        """Keep what final training said of an architecture."""
+        self.study.set_user_attr(f"trained:{arch}", report)
+        self.__dict__.pop("_trained", None)
+
+    def training_of(self, arch: Arch) -> dict[str, Any] | None:
+        """What final training said of an architecture, if it was trained."""
+        report: dict[str, Any] | None = self._trained.get(f"trained:{arch}")
+        return report
+
+    def _kept(self, trial: FrozenTrial) -> Candidate:
+        """A finished trial never changes, so it is read once."""
+        if trial.number not in self._finished:
+            candidate = self._candidate(trial)
+            if not trial.state.is_finished():
+                return candidate
+            self._finished[trial.number] = candidate
+        return self._finished[trial.number]
+
+    def _candidate(self, trial: FrozenTrial) -> Candidate:
+        attrs = trial.user_attrs
+        arch = Arch.parse(attrs["arch"])
+        return Candidate(
+            number=trial.number,
+            state={TrialState.COMPLETE: "complete", TrialState.FAIL: "failed"}.get(
+                trial.state, trial.state.name.lower()
+            ),
+            arch=arch,
+            cost=cost(arch, self.meta["in_channels"], self.meta["num_classes"]),
+            accuracy=trial.values[0] if trial.state == TrialState.COMPLETE else None,
+            reason=attrs.get("reason", ""),
+            seconds=trial.duration.total_seconds() if trial.duration else None,
+            pixels=attrs.get("pixels"),
+            seed=attrs.get("seed"),
+            curve=attrs.get("curve", []),
+            attrs=attrs,
+            study=self,
+        )
+
+
+def _row(candidate: Candidate) -> dict[str, Any]:
+    said = {name: getattr(candidate, name) for name in ("number", "state", "accuracy")}
+    timings = {f"{name}_s": value for name, value in candidate.attrs.get("timings", {}).items()}
+    return (
+        said
+        | asdict(candidate.cost)
+        | {"resolution": candidate.arch.resolution, "depth": candidate.arch.depth, "pixels": candidate.pixels}
+        | {"seconds": candidate.seconds, "reason": candidate.reason, "seed": candidate.seed}
+        | timings
+        | {"arch": str(candidate.arch)}
+    )
+
+
+def weights_name(number: int) -> str:
+    """Where a trial's weights lie, in its study's folder."""
+    return f"weights/trial-{number:05d}.safetensors"
+
+
+# ------------------------------------------------------------------------------ opening and making
+
+
+def connect(storage: str) -> BaseStorage:
+    """Open a storage by its URL, making the folder of an SQLite file; raise `UserError` when it cannot be reached."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    logging.getLogger("alembic").setLevel(logging.ERROR)
+    try:
+        url = make_url(storage)
+        kwargs: dict[str, Any] = {}
+        if url.get_backend_name() == "sqlite":
+            kwargs = {"connect_args": {"timeout": LOCK_WAIT_S}}
+            if url.database and url.database != ":memory:":
+                writable_folder(Path(url.database).parent)
+        return RDBStorage(storage, engine_kwargs=kwargs)
+    except ArgumentError:
+        raise UserError(
+            f"a storage is a database's URL such as {default_storage()} or postgresql+psycopg://user@host/name, "
+            f"but got {storage!r}"
+        ) from None
+    except (SQLAlchemyError, StorageInternalError, ImportError) as error:
+        said = str(error.__cause__ or error).splitlines()[0]
+        raise UserError(f"the storage must be reachable, but {storage} answers: {said}") from None
+
+
+def writable_folder(folder: Path) -> Path:
+    """Make the folder; raise `UserError` when nothing can be written there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UserError(f"results need a folder that can be written, but {folder} says: {error.strerror}") from None
+    return folder
+
+
+def open_study(storage: str, name: str | None = None) -> Stored:
+    """Open a study by name, or the only one there is; raise `UserError` that lists what is there."""
+    if storage.startswith("sqlite:///") and not Path(storage.removeprefix("sqlite:///")).is_file():
+        raise UserError(f"a study's storage must exist, but there is no {storage}: run nas.search, or give --storage")
+    backend = connect(storage)
+    known = study_names(backend)
+    if name is None and len(known) == 1:
+        name = known[0]
+    if name not in known:
+        there = ", ".join(known) or "no study"
+        raise UserError(f"a study must be one of {storage} ({there}), but got {name}")
+    return Stored(optuna.load_study(study_name=name, storage=backend), storage)
+
+
+def study_names(backend: BaseStorage) -> list[str]:
+    """Names of the studies that this project made."""
+    return sorted(s.study_name for s in backend.get_all_studies() if META in s.user_attrs)
+
+
+def create_study(storage: str, name: str, meta: dict[str, Any], sampler: optuna.samplers.BaseSampler) -> Stored:
+    """Make a study, or open the one of that name; the caller compares its `meta`."""
+    backend = connect(storage)
+    study = optuna.create_study(
+        study_name=name, storage=backend, sampler=sampler, directions=["maximize", "minimize"], load_if_exists=True
+    )
+    if META not in study.user_attrs:
+        if study.get_trials(deepcopy=False):
+            raise UserError(f"a study must be this tool's own, but {name} was made by another: choose --study NAME")
+        study.set_metric_names(["accuracy", "flops"])
+        study.set_user_attr(META, meta)
+    return Stored(study, storage)

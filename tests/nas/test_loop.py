@@ -1,0 +1,144 @@
+"""The loop: what is recorded, what is lost when it breaks (nothing finished), and what is tried again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nas.loop import Limits, me
+from nas.training import Failed
+from search_spaces import Arch
+from tests.nas.searching import Oracle, accuracy, search
+
+
+def test_every_trial_is_recorded_whole(tmp_path: Path) -> None:
+    run = search(tmp_path, "random")
+    run.run(Limits(trials=5))
+    for c in run.stored.candidates():
+        assert c.accuracy == accuracy(c.arch)
+        assert c.curve[-1]["accuracy"] == c.accuracy
+        assert c.attrs["timings"]["training"] == 0.1
+        assert c.attrs["worker"]["pid"] == os.getpid()
+        assert c.attrs["cost"]["flops"] == c.cost.flops
+        assert c.pixels == 32
+        assert c.seed is not None
+    frame = run.stored.frame()
+    assert list(frame.flops) == [c.cost.flops for c in run.stored.candidates()]
+    assert set(frame.state) == {"complete"}
+
+
+def test_weights_are_kept_for_the_front_alone(tmp_path: Path) -> None:
+    run = search(tmp_path, "random")
+    run.run(Limits(trials=12))
+    front = {c.number for c in run.stored.front()}
+    kept = {int(path.stem.removeprefix("trial-")) for path in (run.stored.folder / "weights").iterdir()}
+    assert kept == front
+    assert len(front) < 12
+
+
+def test_a_failed_candidate_is_recorded_and_the_search_goes_on(tmp_path: Path) -> None:
+    def fail_the_deep(arch: Arch) -> None:
+        if arch.depth >= 4:
+            raise Failed("out of memory", "4 GiB asked")
+
+    run = search(tmp_path, "random", oracle=Oracle(fail_the_deep))
+    run.run(Limits(trials=12))
+    candidates = run.stored.candidates()
+    failed = [c for c in candidates if c.state == "failed"]
+    assert failed
+    assert all(c.reason == "out of memory" and c.arch.depth >= 4 and c.accuracy is None for c in failed)
+    assert len(candidates) == 12
+    assert run.stored.best().arch.depth < 4
+
+
+def test_an_interrupted_candidate_comes_first_next_time(tmp_path: Path) -> None:
+    oracle = Oracle()
+
+    def interrupt(arch: Arch) -> None:
+        if len(oracle.seen) == 3:
+            raise KeyboardInterrupt
+
+    oracle.before = interrupt
+    assert search(tmp_path, "random", oracle=oracle).run(Limits(trials=6)) == "interrupted"
+    again = search(tmp_path, "random")
+    again.run(Limits(trials=6))
+    candidates = again.stored.candidates()
+    assert [c.state for c in candidates] == ["complete", "complete", "failed"] + ["complete"] * 4
+    assert candidates[2].reason == "interrupted"
+    assert candidates[3].arch == candidates[2].arch
+    assert candidates[3].attrs["retry_of"] == 2
+
+
+def test_a_bug_in_the_evaluator_is_not_swallowed(tmp_path: Path) -> None:
+    def bug(arch: Arch) -> None:
+        raise ZeroDivisionError("a bug")
+
+    run = search(tmp_path, "random", oracle=Oracle(bug))
+    with pytest.raises(ZeroDivisionError):
+        run.run(Limits(trials=6))
+    assert run.stored.candidates()[0].reason == "error"
+
+
+DOOMED = """
+import os, signal, sys
+from pathlib import Path
+from nas.loop import Limits
+from tests.nas.searching import Oracle, search
+
+oracle = Oracle()
+def die(arch):
+    if len(oracle.seen) == 3:
+        print("in the third trial", flush=True)
+        signal.pause()
+oracle.before = die
+search(Path(sys.argv[1]), "tpe", oracle=oracle).run(Limits(trials=6))
+"""
+
+
+def killed_in_mid_trial(folder: Path) -> None:
+    """Run a search in another process and kill -9 it while it evaluates its third candidate."""
+    process = subprocess.Popen([sys.executable, "-c", DOOMED, str(folder)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout
+    assert process.stdout.readline() == "in the third trial\n"
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    process.stdout.close()
+
+
+def test_after_kill_9_nothing_finished_is_lost_and_the_broken_trial_is_tried_once_more(tmp_path: Path) -> None:
+    killed_in_mid_trial(tmp_path)
+    broken = search(tmp_path, "tpe")
+    before = broken.stored.candidates()
+    assert [c.state for c in before] == ["complete", "complete", "running"]
+    broken.run(Limits(trials=6))
+    after = broken.stored.candidates()
+    assert [c.arch for c in after[:3]] == [c.arch for c in before]
+    assert [c.accuracy for c in after[:2]] == [c.accuracy for c in before[:2]]
+    assert (after[2].state, after[2].reason) == ("failed", "worker died")
+    assert after[3].arch == after[2].arch
+    assert after[3].attrs["retry_of"] == 2
+    complete = [str(c.arch) for c in broken.stored.complete()]
+    assert len(complete) == len(set(complete)) == 6
+
+
+def test_a_trial_that_breaks_its_worker_twice_is_left_alone(tmp_path: Path) -> None:
+    killed_in_mid_trial(tmp_path)
+    run = search(tmp_path, "tpe")
+    assert run.revive() == [2]
+    trial = run.study.ask()
+    run._note(trial, worker=me() | {"pid": 2**22 + 1}, arch="r32 | conv_stem(width=8) | pool_head")
+    assert run.revive() == [3]
+    assert run.revive() == []
+    assert [t.state.name for t in run.study.trials] == ["COMPLETE", "COMPLETE", "FAIL", "FAIL"]
+
+
+def test_a_living_worker_is_left_alone(tmp_path: Path) -> None:
+    run = search(tmp_path, "random")
+    trial = run.study.ask()
+    trial.set_user_attr("worker", me())
+    assert run.revive() == []

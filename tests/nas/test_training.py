@@ -1,0 +1,176 @@
+"""Training on small tensors: it learns, repeats itself by seed, and fails with a reason."""
+
+from __future__ import annotations
+
+import math
+import time
+
+import pytest
+import torch
+
+from nas.build import build
+from nas.data import ImageData, Split
+from nas.evaluate import Evaluator
+from nas.recipe import Recipe
+from nas.training import Average, Failed, Images, Point, augmented, make_optimizer, set_rate, train, validate
+from search_spaces import Arch
+
+TINY = Arch.parse("r32 | conv_stem(width=8) | bottleneck c16 s2 | pool_head")
+CPU = torch.device("cpu")
+RECIPE = Recipe(
+    resolution=16, reference=32, steps=30, batch_size=16, evaluations=3, glance=20, precision="fp32", lr=0.1
+)
+
+
+def split(count: int, seed: int) -> Split:
+    """Two classes that differ in brightness, 16×16 grey."""
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.arange(count) % 2
+    noise = torch.randint(0, 100, (count, 1, 16, 16), generator=generator)
+    return Split((noise + 100 * labels.view(-1, 1, 1, 1)).to(torch.uint8), labels)
+
+
+@pytest.fixture(scope="module")
+def images() -> Images:
+    data = ImageData("toy", ("dark", "bright"), split(64, 0), split(40, 1), split(40, 2), "none")
+    return Images(data, 3, CPU)
+
+
+def network() -> torch.nn.Module:
+    torch.manual_seed(0)
+    return build(TINY.at(16), 3, 2)
+
+
+def test_it_learns_what_can_be_learned(images: Images) -> None:
+    trained = train(network(), images, 16, RECIPE, seed=0)
+    assert trained.accuracy == 1.0
+    assert [point.samples for point in trained.curve] == [160, 320, 480]
+    assert trained.curve[-1].loss < trained.curve[0].loss
+
+
+def test_the_same_seed_gives_the_same_weights(images: Images) -> None:
+    nets = [network() for _ in range(3)]
+    for net, seed in zip(nets, (0, 0, 1), strict=True):
+        train(net, images, 16, RECIPE, seed=seed)
+    one, same, other = (torch.cat([p.flatten() for p in net.parameters()]) for net in nets)
+    assert torch.equal(one, same)
+    assert not torch.equal(one, other)
+
+
+def test_a_rate_that_explodes_is_a_divergence(images: Images) -> None:
+    with pytest.raises(Failed, match="diverged") as caught:
+        train(network(), images, 16, RECIPE.with_(lr=1e30, grad_clip=math.inf), seed=0)
+    assert caught.value.reason == "diverged"
+
+
+def test_a_deadline_ends_training(images: Images) -> None:
+    with pytest.raises(Failed) as caught:
+        train(network(), images, 16, RECIPE, seed=0, deadline=time.monotonic() - 1)
+    assert caught.value.reason == "timed out"
+
+
+def test_running_out_of_memory_is_a_failed_candidate(images: Images, monkeypatch: pytest.MonkeyPatch) -> None:
+    def hungry(*_: object, **__: object) -> None:
+        torch.empty(1 << 60, dtype=torch.uint8)
+
+    monkeypatch.setattr("nas.evaluate.train", hungry)
+    with pytest.raises(Failed) as caught:
+        Evaluator(RECIPE, images).evaluate(TINY)
+    assert caught.value.reason == "out of memory"
+
+
+def test_other_errors_are_not_taken_for_failed_candidates(images: Images, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("nas.evaluate.train", broken)
+    with pytest.raises(RuntimeError, match="a bug"):
+        Evaluator(RECIPE, images).evaluate(TINY)
+
+
+def test_evaluation_counts_by_fvcore_and_keeps_the_weights(images: Images) -> None:
+    points: list[Point] = []
+    evaluation = Evaluator(RECIPE, images).evaluate(TINY, seed=3, on_point=points.append)
+    assert evaluation.pixels == 16
+    assert evaluation.trained.curve == points
+    again = build(TINY.at(16), 3, 2)
+    again.load_state_dict(evaluation.weights)
+    assert validate(again, images, "val", 16, "fp32") == evaluation.accuracy
+    assert Evaluator(RECIPE, images).test(TINY, evaluation) == 1.0
+
+
+def test_a_wrong_count_is_not_trained(images: Images, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nas.evaluate.flops", lambda *_: 1)
+    with pytest.raises(Failed, match="fvcore says 1 FLOPs"):
+        Evaluator(RECIPE, images).evaluate(TINY)
+
+
+def test_images_are_resized_and_normalised(images: Images) -> None:
+    inputs, labels = images.split("train", 8)
+    assert inputs.shape == (64, 3, 8, 8)
+    assert inputs.dtype == torch.uint8
+    assert len(labels) == 64
+    normal = images.normalised(images.split("train", 16)[0])
+    assert abs(float(normal.mean())) < 1e-3
+    assert abs(float(normal.std()) - 1) < 1e-2
+
+
+def test_flip_mirrors_some_images_and_changes_nothing_else() -> None:
+    batch = torch.arange(64 * 3 * 4 * 4, dtype=torch.float32).view(64, 3, 4, 4)
+    result = augmented(batch, ("flip",), torch.Generator().manual_seed(0))
+    mirrored = [torch.equal(r, b.flip(-1)) for r, b in zip(result, batch, strict=True)]
+    kept = [torch.equal(r, b) for r, b in zip(result, batch, strict=True)]
+    assert all(m != k for m, k in zip(mirrored, kept, strict=True))
+    assert 16 < sum(mirrored) < 48
+
+
+def test_shift_moves_the_whole_image_at_most_an_eighth() -> None:
+    batch = torch.zeros(32, 1, 16, 16)
+    batch[:, :, 8, 8] = 1
+    result = augmented(batch, ("shift",), torch.Generator().manual_seed(0))
+    places = result.flatten(1).argmax(1)
+    rows, columns = places // 16, places % 16
+    assert (result.sum((1, 2, 3)) == 1).all()
+    assert rows.min() >= 6
+    assert rows.max() <= 10
+    assert len(set(rows.tolist())) == 5
+    assert len(set(columns.tolist())) == 5
+
+
+def test_cutout_blanks_a_square() -> None:
+    result = augmented(torch.ones(16, 2, 16, 16), ("cutout",), torch.Generator().manual_seed(0))
+    blank = (result == 0).flatten(1).sum(1)
+    assert (blank > 0).all()
+    assert blank.max() <= 2 * 7 * 7
+
+
+def test_the_rate_climbs_then_falls_to_nothing(images: Images) -> None:
+    optimizer = make_optimizer(network(), RECIPE, 64)
+    rates = []
+    for step in range(100):
+        set_rate(optimizer, RECIPE, 64, (step + 0.5) / 100)
+        rates.append(optimizer.param_groups[0]["lr"])
+    peak = rates.index(max(rates))
+    assert abs(peak - 100 * RECIPE.warmup) <= 1
+    assert rates[-1] < 0.01 * RECIPE.lr
+    assert max(rates) == pytest.approx(RECIPE.lr, rel=0.05)
+
+
+def test_biases_and_norms_do_not_decay() -> None:
+    optimizer = make_optimizer(network(), RECIPE, 64)
+    decayed, free = optimizer.param_groups
+    assert all(p.ndim > 1 for p in decayed["params"])
+    assert all(p.ndim == 1 for p in free["params"])
+    assert free["weight_decay"] == 0
+
+
+def test_the_average_follows_the_weights() -> None:
+    net = network()
+    average = Average(net, 0.9)
+    with torch.no_grad():
+        for p in net.parameters():
+            p.fill_(1.0)
+    for step in range(1, 200):
+        average.update(net, step)
+    average.give(net)
+    assert all(torch.allclose(p, torch.ones_like(p), atol=1e-3) for p in net.parameters())

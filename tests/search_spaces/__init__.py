@@ -1,0 +1,1 @@
+"""Tests of the language. A package, so that its name does not hide `search_spaces` itself."""
