@@ -23,7 +23,7 @@ from search_spaces.errors import BudgetError
 from search_spaces.feasible import Feasible
 from search_spaces.holes import Hole, Label, Range
 
-PROPOSALS = 8  # of one trial, before a uniform draw takes over
+PROPOSALS = 4  # of one trial, before a uniform draw takes over
 DRAWS = 2_000
 
 

@@ -89,25 +89,32 @@ def fresh(arch: Arch, in_channels: int, num_classes: int, **known: Any) -> Packa
 
 def from_study(args: argparse.Namespace) -> Package:
     """The network of `--best` or `--trial`, with the best weights that there are."""
-    from nas.exporters.package import Package
     from nas.store import open_study
 
     stored = open_study(args.storage, args.study)
     candidate, meta = cli.chosen(args, stored), stored.meta
     channels, classes = args.in_channels or meta["in_channels"], args.num_classes or meta["num_classes"]
-    known: dict[str, Any] = {"provenance": _provenance(stored, candidate), "record": _record(stored, candidate)}
     if args.untrained:
+        known = {"provenance": _provenance(stored, candidate), "record": _record(stored, candidate)}
         return fresh(candidate.arch, channels, classes, **known)
+    return trained(stored, candidate, channels, classes)
+
+
+def trained(stored: Stored, candidate: Candidate, deployed_channels: int, deployed_classes: int) -> Package:
+    """A study's network with its best weights; raise `UserError` when it has none."""
+    from nas.exporters.package import Package
+
     weights, accuracy = _trained(stored, candidate)
     return Package(
         arch=candidate.arch,
-        in_channels=meta["in_channels"],
-        num_classes=meta["data_classes"],
+        in_channels=stored.meta["in_channels"],
+        num_classes=stored.meta["data_classes"],
         weights=weights,
-        deployed_channels=channels,
-        deployed_classes=classes,
+        deployed_channels=deployed_channels,
+        deployed_classes=deployed_classes,
         accuracy=accuracy,
-        **known,
+        provenance=_provenance(stored, candidate),
+        record=_record(stored, candidate),
     )
 
 

@@ -23,6 +23,7 @@ class Recipe:
     lr: peak learning rate for a batch of 64, scaled with the batch size (Goyal 2017).
     warmup: part of the steps in which the rate climbs. ema: decay of averaged weights, 0 for none.
     evaluations: points of the learning curve; all but the last see `glance` validation images.
+    recalibration: training images that batch norms are set by before each look at the validation split.
     precision: `auto` is replaced by what the device runs faster when the study begins.
     """
 
@@ -44,6 +45,7 @@ class Recipe:
     grad_clip: float = 5.0
     evaluations: int = 3
     glance: int = 500
+    recalibration: int = 512
     precision: str = "auto"
     compile: bool = False
     seed: int = 0
@@ -54,7 +56,7 @@ class Recipe:
         _check(self.schedule in SCHEDULES, "schedule", f"one of {', '.join(SCHEDULES)}", self.schedule)
         for name in self.augment:
             _check(name in AUGMENTATIONS, "augment", f"out of {', '.join(AUGMENTATIONS)}", name)
-        for name in ("resolution", "reference", "batch_size", "evaluations", "glance"):
+        for name in ("resolution", "reference", "batch_size", "evaluations", "glance", "recalibration"):
             _check(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
         _check(self.epochs > 0 or self.steps > 0, "epochs", "more than 0", self.epochs)
         _check(self.lr > 0, "lr", "more than 0", self.lr)

@@ -124,10 +124,15 @@ def _finish(args: argparse.Namespace, stored: Stored, search: Search, ended: str
 
 
 def export_best(stored: Stored) -> Path:
-    """Write the best network of a study into its folder."""
-    from nas.export import export_candidate
+    """Write the best network of a study, and the picture of its front, into its folder."""
+    from nas.export import trained
+    from nas.exporters.python_module import export
+    from nas.figures import write
+    from nas.figures.pareto_front import data, plot
 
-    return export_candidate(stored, stored.best(), stored.folder / "best")
+    meta = stored.meta
+    write(plot(data(stored)), stored.folder / "front.html")
+    return export(trained(stored, stored.best(), meta["in_channels"], meta["num_classes"]), stored.folder / "best")
 
 
 def _next_steps(args: argparse.Namespace, stored: Stored, exported: Path | None) -> str:
@@ -140,7 +145,7 @@ def _next_steps(args: argparse.Namespace, stored: Stored, exported: Path | None)
         f"  study         {name} in {stored.storage}",
         f"  train it      python -m nas.train --study {name}{storage} --best --epochs 10",
         f"  take it home  python -m nas.export --study {name}{storage} --best --out DIR",
-        "  browse        python -m dashboard",
+        f"  browse        {stored.folder / 'front.html'}  (any browser; works offline)",
         "  your own data python -m nas.search --budget … --data path/to/images  (one sub-folder a class)",
     ]
     return "\n".join(lines)

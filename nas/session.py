@@ -45,7 +45,7 @@ class Session:
         """What is about to happen, in three lines."""
         meta, recipe = self.stored.meta, self.search.evaluator.recipe
         least, most = self.feasible.share()
-        share = f"{least:.1%}" if f"{least:.1%}" == f"{most:.1%}" else f"{least:.2%} to {most:.2%}"
+        share = f"about {most:.0%}" if most - least < 0.01 <= least else f"{least:.2%} to {most:.2%}"
         images = self.search.evaluator.images
         samples = recipe.total_steps(len(images.data.train)) * recipe.batch_size
         until = " or ".join(
@@ -146,6 +146,8 @@ def _meta(
         "data_classes": len(data.classes),
         "classes": list(data.classes),
         "licence": data.licence,
+        "mean": list(data.mean),
+        "std": list(data.std),
         "sampler": args.sampler,
         "seed": args.seed,
         "folder": str(folder.resolve()),

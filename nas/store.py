@@ -7,13 +7,14 @@ trial was (architecture's text, costs, curve, timings, seed, versions) as values
 from __future__ import annotations
 
 import logging
+import warnings
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import optuna
-from optuna.exceptions import StorageInternalError
+from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.engine import make_url
@@ -85,8 +86,8 @@ class Stored:
     @property
     def folder(self) -> Path:
         """Where the study's weights and exports lie."""
-        recorded = Path(self.meta["folder"])
-        return recorded if recorded.exists() else RESULTS / self.name
+        recorded, here = Path(self.meta["folder"]), RESULTS / self.name
+        return here if here.resolve() == recorded or not recorded.exists() else recorded
 
     @cached_property
     def _trained(self) -> dict[str, Any]:
@@ -194,6 +195,7 @@ def weights_name(number: int) -> str:
 def connect(storage: str) -> BaseStorage:
     """Open a storage by its URL, making the folder of an SQLite file; raise `UserError` when it cannot be reached."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
+    warnings.simplefilter("ignore", ExperimentalWarning)  # metric names and grouped TPE, both long-standing
     logging.getLogger("alembic").setLevel(logging.ERROR)
     try:
         url = make_url(storage)

@@ -78,6 +78,8 @@ class Arch:
     head: Head
 
     def __post_init__(self) -> None:
+        if not isinstance(self.stages, (tuple, list)):
+            raise ArchError(f"a network's stages are a tuple, whose items may be holes, but got {self.stages}")
         object.__setattr__(self, "stages", tuple(self.stages))
         _within("resolution (r)", self.resolution, MAX_RESOLUTION)
         if len(self.stages) > MAX_STAGES:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 
 from search_spaces.cost import BYTES_PER_PARAM, Cost
 from search_spaces.errors import BudgetError
@@ -51,21 +52,21 @@ class Budget:
 
 
 def spelled(value: float) -> str:
-    """A count with a prefix, as many digits as it needs: 300M, 1.25G, 4096."""
+    """A count with a prefix, as many digits as it needs: 300M, 1.25G, 4.096k."""
     for prefix, unit in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
-        scaled = value / unit
-        if scaled >= 1 and float(f"{scaled:.12g}") * unit == value:
-            return f"{scaled:.12g}{prefix}"
-    return f"{value:.12g}"
+        scaled = f"{value / unit:.12g}"
+        if value >= unit and Decimal(scaled) * Decimal(unit) == Decimal(value):
+            return f"{scaled}{prefix}"
+    return str(int(value)) if value == int(value) else f"{value:.12g}"
 
 
 def _read(item: str, text: str) -> tuple[str, int]:
-    found = _LIMIT.match(item)
-    if not found or len(item) > 40:
+    found = _LIMIT.match(item) if len(item) <= 40 else None
+    if not found:
         raise BudgetError(f"a budget reads like {_EXAMPLES}, but got {text[:80]!r}")
-    number, unit = float(found[1] + (found[2] or "")), found[3]
+    number, unit = Decimal(found[1] + (found[2] or "")), found[3]
     metric, factor = _unit(unit, text)
-    limit = int(number * factor + 1e-6)
+    limit = int(number * Decimal(factor))  # exact, and rounded down: never above what was asked
     if not 1 <= limit <= 10**18:
         raise BudgetError(f"a budget limits a cost to a number from 1 to 1e18, but got {text[:80]!r}")
     return metric, limit

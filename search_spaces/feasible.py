@@ -89,11 +89,14 @@ class Feasible:
                 return min(fitting, key=lambda n: (self.space.distance(arch, n), -self.budget.excess(self.cost(n))))
             least = min(near, key=lambda n: self.budget.excess(self.cost(n)), default=arch)
             if self.budget.excess(self.cost(least)) >= self.budget.excess(self.cost(arch)):
-                return assemble_cheapest(self)  # a dead end: no single change saves anything
+                return self._way_out(arch)  # a dead end: no single change saves anything
             arch = least
         return arch
 
-
-def assemble_cheapest(feasible: Feasible) -> Arch:
-    """The cheapest network by the budget's first limit."""
-    return feasible.lattice.extreme(feasible.budget.limits[0][0])[0]
+    def _way_out(self, arch: Arch) -> Arch:
+        """The cheapest network by one limit, if it keeps the others; else a draw, the same for the same `arch`."""
+        for metric, _ in self.budget.limits:
+            cheapest = self.lattice.extreme(metric)[0]
+            if self.budget.fits(self.cost(cheapest)):
+                return cheapest
+        return self.draw(Random(str(arch)))[0]

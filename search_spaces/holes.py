@@ -193,12 +193,17 @@ def match(node: Any, value: Any, path: str = "") -> dict[str, Label] | None:
             else None
         )
     if not is_open(node) or type(node) is not type(value):
-        return {} if node == value and type(node) is type(value) else None
+        return {} if _same(node, value) else None
     opened = {(name, where): item for name, where, item in children(node, path)}
     for f in fields(node):
         if not any(name == f.name for name, _ in opened) and getattr(node, f.name) != getattr(value, f.name):
             return None
     return _match_all(_pairs(node, value, opened))
+
+
+def _same(option: Any, value: Any) -> bool:
+    """Equal, and `True` is not 1; but 3 is 3.0, which a field of floats makes of it."""
+    return option == value and (type(option) is type(value) or {type(option), type(value)} == {int, float})
 
 
 def _pairs(node: Any, value: Any, opened: dict[tuple[str, str], Any]) -> Iterator[tuple[Any, Any, str]] | None:

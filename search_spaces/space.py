@@ -33,10 +33,6 @@ class Space:
     rules: tuple[Rule, ...] = ()
     about: str = ""
 
-    def __post_init__(self) -> None:
-        if isinstance(self.template.stages, Hole):
-            raise SpaceError("a space's stages are a tuple, whose items may be holes, but got a hole over all stages")
-
     # --------------------------------------------------------------------------------- reading it
 
     @cached_property

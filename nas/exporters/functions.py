@@ -11,8 +11,9 @@ parameter; different in the same way in two places, it is one parameter. This is
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 from keyword import iskeyword
 
 from nas.exporters.expressions import REQUIRED, WIDTH, Call, Defaults, Expression, atoms, calls, lines, mapped
@@ -21,7 +22,8 @@ LEAST_LAYERS = 3
 """Smaller shapes fit on a line as they are."""
 MOST_PARAMETERS = 9
 _JOINERS = {"chain", "add", "concat", "multiply"}
-_COUNTS = {"in_channels", "out_channels", "channels", "squeezed", "groups", "num_features", "in_features"}
+_COUNTS = {"in_channels", "out_channels", "channels", "squeezed", "groups"}
+_COUNTS |= {"num_features", "in_features", "out_features"}
 _PLAIN = {"path", "conv", "conv1", "unit", "residual", "branches", "fire", "new"}
 """Names that say little about a number of channels when another name stands beside them."""
 
@@ -53,7 +55,7 @@ class Function:
     parameters: tuple[Parameter, ...]
     body: Call
     note: str = ""
-    """What sets it apart from the first function of its family."""
+    """What sets it apart from the first function of its family; empty for that one."""
 
     @property
     def defaults(self) -> dict[str, str | None]:
@@ -67,7 +69,6 @@ class Function:
             head = [f"def {self.name}(", f"    {', '.join(declared)}", ") -> nn.Sequential:"]
         if max(map(len, head)) > WIDTH:
             head[1:-1] = [f"    {each}," for each in declared]
-        about = self.note or about
         docstring = [f'    """{about}"""'] if about else []
         return "\n".join([*head, *docstring, *lines(self.body, defaults, 4, "return ")])
 
@@ -85,18 +86,16 @@ def factored(blocks: list[tuple[str, Expression]], taken: set[str]) -> tuple[lis
             uses = {i: found for i in left if (found := _uses(rewritten[i], shape))}
             function = _function(family, [use for found in uses.values() for use in found], len(uses), functions, taken)
             functions.append(function)
-            numbers = iter(range(len(function.parameters[0].values)))
+            change = _replacing(shape, function)
             for i in uses:
-                rewritten[i] = mapped(rewritten[i], _replacing(shape, function, numbers))
+                rewritten[i] = mapped(rewritten[i], change)
             left = [i for i in left if i not in uses]
     return functions, rewritten
 
 
-def _replacing(
-    shape: Skeleton, function: Function, numbers: Iterable[int]
-) -> Callable[[Path, Expression], Expression | None]:
-    """Change every use of the shape, in order, to a call of the function."""
-    number = iter(numbers)
+def _replacing(shape: Skeleton, function: Function) -> Callable[[Path, Expression], Expression | None]:
+    """Change every use of the shape, in the order of the parameters' values, to a call of the function."""
+    number = count()
 
     def change(path: Path, part: Expression) -> Expression | None:
         if not isinstance(part, Call) or skeleton(part) != shape:
@@ -179,10 +178,11 @@ def _branches(tree: Expression, path: Path = ()) -> list[Path]:
 
 
 def _function(family: str, uses: list[Call], blocks: int, others: list[Function], taken: set[str]) -> Function:
-    ends = {tuple(use.reads for use in uses): "in_channels", tuple(use.makes for use in uses): "out_channels"}
+    reads, makes = (tuple(getattr(use, end) for use in uses) for end in ("reads", "makes"))
+    ends = {reads: "in_channels", makes: "out_channels"} if reads != makes else {reads: "channels"}
     parameters: list[Parameter] = []
     at: dict[Path, str] = {}
-    names = set(taken)
+    names = taken - {"act"}  # a function may not be called that, as calls of activations are
     for (kind, _, values), paths in _varying(uses).items():
         is_count = kind == "count" and any(path[-1] != "groups" for path in paths)
         wanted = [*([ends[values]] if is_count and values in ends else []), *_names(paths, is_count)]
@@ -226,8 +226,8 @@ def _function_name(family: str, use: Call, is_part: bool, others: list[Function]
     wanted, note = [plain], ""
     first = next((other for other in others if other.family == family), None)
     if first is not None:
-        mine, its = ({word for path, _ in atoms(tree) for word in path} for tree in (use, first.body))
-        more, less = sorted(mine - its - _COUNTS, key=len), sorted(its - mine - _COUNTS, key=len)
+        mine, its = ({path[-2] for path, _ in atoms(tree) if len(path) > 1} for tree in (use, first.body))
+        more, less = sorted(mine - its), sorted(its - mine)
         wanted = [f"{plain}_{more[0]}"] if more else [f"{plain}_without_{less[0]}"] if less else []
         note = f"{first.name} {'with' if more else 'without'} {(more or less)[0]}." if wanted else ""
     names = taken | {other.name for other in others}

@@ -10,10 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nas.build import build
+from nas.build import build, module
 from nas.errors import UserError
 from search_spaces.arch import Arch
 from search_spaces.cost import Cost, cost
+from search_spaces.layers import Shape
 
 
 class ExportError(UserError):
@@ -45,7 +46,7 @@ class Accuracy:
         return f"{said}, trained {' '.join(ran)}" if ran else said
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Package:
     """A network to export. `in_channels` and `num_classes` are those of the weights, costs are as deployed."""
 
@@ -113,9 +114,11 @@ class Package:
 
 
 def state_sizes(arch: Arch, in_channels: int, num_classes: int) -> dict[str, torch.Size]:
-    """Names and shapes of the network's state dict, leaving torch's random numbers as they were."""
-    with torch.random.fork_rng(devices=[]):
-        return {name: value.shape for name, value in build(arch, in_channels, num_classes).state_dict().items()}
+    """Names and shapes of the network's state dict, without the numbers."""
+    shape = Shape(in_channels, arch.resolution, arch.resolution)
+    with torch.device("meta"):
+        network = module(arch.layer(in_channels, num_classes), shape)
+    return {name: value.shape for name, value in network.state_dict().items()}
 
 
 def _size(shape: torch.Size | None) -> str:

@@ -25,61 +25,6 @@ BATCH = 4
 SEED = 20_240
 TIMEOUT_S = 600
 
-# Run by `python -I -c`. An editable install would find the project from anywhere, so the process
-# refuses to import it, and says whether it could have.
-_SCRIPT = """
-import importlib, json, os, sys
-
-class Refuse:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in ("nas", "search_spaces", "dashboard"):
-            raise ModuleNotFoundError(f"{name} is refused")
-
-sys.meta_path.insert(0, Refuse())
-folder, name, probe, settings = sys.argv[1], sys.argv[2], sys.argv[3], json.loads(sys.argv[4])
-for project in ("nas", "search_spaces", "dashboard"):
-    try:
-        importlib.import_module(project)
-    except ModuleNotFoundError:
-        continue
-    sys.exit(f"{project} could be imported, so nothing would be proved")
-
-import logging, warnings
-warnings.simplefilter("ignore")
-import torch
-from safetensors.torch import load_file
-
-torch.set_num_threads(settings["threads"])
-sys.path.insert(0, folder)
-module = importlib.import_module(name)
-held = load_file(probe)
-images = held.pop("images")
-wanted = {kind: held.pop(f"logits.{kind}") for kind in ("weights", "awake")}
-awake = {key.removeprefix("awake."): value for key, value in held.items()}
-
-def compare(network, wanted):
-    with torch.no_grad():
-        got = network(images)
-    if got.shape != wanted.shape:
-        return {"difference": None, "largest": None, "shape": list(got.shape)}
-    same = torch.isclose(got, wanted, rtol=0, atol=0, equal_nan=True)
-    difference = torch.where(same, 0.0, got - wanted).abs().max().item()
-    return {"difference": repr(difference), "largest": repr(wanted.abs().max().item())}
-
-network = module.load(os.path.join(folder, name + ".safetensors")).eval()
-found = {"weights": compare(network, wanted["weights"])}
-network.load_state_dict(awake)
-found["awake"] = compare(network, wanted["awake"])
-
-from fvcore.nn import FlopCountAnalysis
-logging.disable(logging.CRITICAL)
-deployed = module.Network(num_classes=settings["num_classes"], in_channels=settings["in_channels"]).eval()
-image = torch.zeros(1, settings["in_channels"], settings["resolution"], settings["resolution"])
-found["flops"] = int(FlopCountAnalysis(deployed, image).total())
-found["params"] = sum(parameter.numel() for parameter in deployed.parameters())
-print(json.dumps(found))
-"""
-
 
 @dataclass(frozen=True)
 class Proof:
@@ -184,11 +129,11 @@ def _run(folder: Path, name: str, probe: Path, package: Package, scratch: str) -
         "in_channels": channels,
         "num_classes": classes,
     }
-    command = [sys.executable, "-I", "-c", _SCRIPT, str(folder), name, str(probe), json.dumps(settings)]
+    script = Path(__file__).with_name("fresh_process.py")
+    command = [sys.executable, "-I", "-B", str(script), str(folder), name, str(probe), json.dumps(settings)]
+    options: dict[str, Any] = {"cwd": scratch, "env": _environment(), "capture_output": True, "text": True}
     try:
-        ran = subprocess.run(
-            command, cwd=scratch, env=_environment(), capture_output=True, text=True, timeout=TIMEOUT_S
-        )
+        ran = subprocess.run(command, timeout=TIMEOUT_S, **options)
     except subprocess.TimeoutExpired:
         raise ExportError(f"the exported module must answer within {TIMEOUT_S} s, but {name}.py did not") from None
     if ran.returncode:

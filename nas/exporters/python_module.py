@@ -104,5 +104,7 @@ def _arch_lines(package: Package) -> Iterable[str]:
 
 
 def _row(label: str, text: str) -> list[str]:
-    wrapped = textwrap.wrap(quoted(text), 110 - _MARGIN, break_on_hyphens=False) or [""]
+    plain = "".join(c if c.isprintable() else " " for c in text)
+    # quoted after wrapping, so that no line ends between a backslash and what it escapes
+    wrapped = [quoted(line) for line in textwrap.wrap(plain, 110 - _MARGIN, break_on_hyphens=False)] or [""]
     return [f"{label:<{_MARGIN}}{wrapped[0]}", *(" " * _MARGIN + line for line in wrapped[1:])]

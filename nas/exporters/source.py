@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import inspect
 import json
-import re
 from collections.abc import Iterable
 from itertools import groupby
 from keyword import iskeyword
@@ -75,7 +74,9 @@ def quoted(text: str) -> str:
 
 
 def _about(function: Function) -> str:
-    """The first line of the file that holds the block: what it is, and whose."""
+    """What sets a function apart in its family; else the first line of the block's file: what it is, and whose."""
+    if function.note:
+        return quoted(function.note)
     module = inspect.getmodule(REGISTRY[function.family])
     said = (module.__doc__ if module else None) or ""
     first = said.strip().split("\n")[0]
@@ -92,7 +93,7 @@ def _definitions(code: str, act: str) -> tuple[list[str], list[str]]:
     sources |= {kind: f"{kind} = {activation_source(kind)}" for kind in ACTIVATIONS}
     sources |= {name: inspect.getsource(getattr(modules, name)).rstrip() for name in _CLASSES}
     for name in (*COMBINATORS.values(), *PHRASES):
-        sources[name] = inspect.getsource(getattr(phrases, name)).rstrip().replace("= relu", f"= {act}")
+        sources[name] = inspect.getsource(getattr(phrases, name)).rstrip().replace(" = relu", f" = {act}")
     sources["initialise"] = inspect.getsource(initialise).rstrip()
     needed: set[str] = set()
     while more := _names("\n".join((code, *(sources[n] for n in needed)))) & sources.keys() - needed:
@@ -111,7 +112,7 @@ def _imports(code: str) -> list[str]:
         if name in names and text.startswith("from"):
             by_module.setdefault(text.split()[1], []).append(name)
     standard = plain + [f"from {module} import {', '.join(found)}" for module, found in by_module.items()]
-    torch_itself = ["import torch"] if re.search(r"\btorch\.", code) else []
+    torch_itself = ["import torch"] if "torch" in names else []
     return [*standard, "", *torch_itself, "from torch import Tensor, nn"]
 
 
@@ -155,7 +156,8 @@ class Network(nn.Module):
 
     def forward_head(self, x: Tensor) -> Tensor:
         """The last feature map → logits."""
-        return self.head(x)
+        logits: Tensor = self.head(x)
+        return logits
 
     def forward_maps(self, x: Tensor) -> list[Tensor]:
         """The maps of `feature_info`; x8 is eight times smaller than the image."""
@@ -219,8 +221,9 @@ def _layers(body: Body) -> Iterable[str]:
 
 
 def _commented(text: list[str], shape: Shape) -> list[str]:
-    """The shape behind the statement, as a comment on its first line."""
-    return [f"{text[0]}  # {shape}", *text[1:]]
+    """The shape behind the statement, as a comment on its first line, or above where there is no room."""
+    first = f"{text[0]}  # {shape}"
+    return [first, *text[1:]] if len(first) <= WIDTH else [f"        # {shape}", *text]
 
 
 def _stage(before: str, blocks: tuple[Expression, ...], defaults: Defaults) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count, pairwise
 from typing import Any
@@ -72,10 +72,14 @@ def data(feasible: Feasible, bars: int = 24) -> Histogram:
 
 def read_at(feasible: Feasible) -> str:
     """How costs are counted, in words: '224 px, 3 channels, 1,000 classes'."""
-    sizes = feasible.space.resolutions
+    return read_at_words(feasible.space.resolutions, feasible.in_channels, feasible.num_classes)
+
+
+def read_at_words(sizes: Sequence[int], in_channels: int, num_classes: int) -> str:
+    """'128–224 px, 3 channels, 1,000 classes' of ascending sizes."""
     pixels = f"{sizes[0]}" if len(sizes) == 1 else f"{sizes[0]}–{sizes[-1]}"
-    channels = "1 channel" if feasible.in_channels == 1 else f"{feasible.in_channels} channels"
-    return f"{pixels} px, {channels}, {feasible.num_classes:,} classes"
+    channels = "1 channel" if in_channels == 1 else f"{in_channels} channels"
+    return f"{pixels} px, {channels}, {num_classes:,} classes"
 
 
 def plot(histogram: Histogram) -> Any:

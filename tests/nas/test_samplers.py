@@ -12,7 +12,7 @@ from nas.loop import Limits
 from search_spaces.budget import Budget
 from tests.nas.searching import BUDGET, SPACE, feasible, search
 
-TRIALS = 24
+TRIALS = 14
 
 
 @pytest.fixture(scope="module", params=samplers.names())
@@ -64,11 +64,11 @@ def test_proposals_are_counted(finished: tuple[str, list[str], Path]) -> None:
     assert counts["proposed"] - counts["redrawn"] <= TRIALS
 
 
-@pytest.mark.parametrize("name", samplers.names())
+@pytest.mark.parametrize("name", ["random", "evolution"])
 def test_a_space_is_searched_to_its_last_network(name: str, tmp_path: Path) -> None:
-    budget = Budget.parse("0.55MFLOPs")
+    budget = Budget.parse("0.25MFLOPs")
     few = {str(arch) for arch in _all(budget)}
-    assert 4 <= len(few) <= 40
+    assert 15 <= len(few) <= 30
     run = search(tmp_path, name, budget=budget)
     ended = run.run(Limits(trials=1000))
     assert "no other that fits" in ended

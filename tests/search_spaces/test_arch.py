@@ -137,6 +137,16 @@ def test_white_space_defaults_and_spelling_do_not_matter(text: str) -> None:
     assert str(Arch.parse(text)) == "r32 | conv_stem(width=8) | inverted_residual(kernel=5) c16 | pool_head"
 
 
+def test_tuples_of_any_length_read_back() -> None:
+    text = (
+        "r32 | conv_stem(width=8) | inception(kernel=3, norm=false, widths=(64, 96, 128, 16, 32, 32)) c256 | pool_head"
+    )
+    assert str(Arch.parse(text)) == text
+    assert str(Arch.parse(text.replace("(64, 96, 128, 16, 32, 32)", "()"))) == text.replace(
+        ", widths=(64, 96, 128, 16, 32, 32)", ""
+    )
+
+
 def test_layers_are_named_after_their_place() -> None:
     layer = Arch.parse(MOBILENET_V2).layer()
     assert layer.names == ("stem", *(f"stage{i}" for i in range(1, 8)), "head")

@@ -55,7 +55,7 @@ def agree(layer: Layer, shape: Shape) -> None:
 # ------------------------------------------------------------------------------------------ leaves
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @given(
     size=SIZES,
     kernel=st.integers(1, 7),
@@ -70,7 +70,7 @@ def test_convolutions_have_torchs_shape(
     agree(Conv(8, kernel, stride, groups, padding, dilation), Shape(4, *size))
 
 
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(
     kind=st.sampled_from((MaxPool, AvgPool)),
     size=SIZES,
