@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from random import Random
 from statistics import fmean, quantiles
+from typing import Any
 
 from scipy.stats import ks_2samp
 
@@ -51,7 +52,7 @@ def main() -> int:
         n = options.n if way in EXACT else options.alternatives
         rows[way] = measured(proposals(way, feasible, Random(f"{way} {options.seed}")), n, feasible)
     compare(rows)
-    report = {
+    report: dict[str, Any] = {
         "space": space.name,
         "resolutions": space.resolutions,
         "budget": str(options.budget),
@@ -96,7 +97,7 @@ def shrunk(feasible: Feasible, rng: Random) -> Arch:
 # ------------------------------------------------------------------------------------- measuring them
 
 
-def measured(stream: Iterator[Arch], n: int, feasible: Feasible) -> dict[str, object]:
+def measured(stream: Iterator[Arch], n: int, feasible: Feasible) -> dict[str, Any]:
     """Take n proposals; count what is over budget or repeated, and time the distinct in-budget ones."""
     started = time.perf_counter()
     archs = [next(stream) for _ in range(n)]
@@ -114,17 +115,17 @@ def measured(stream: Iterator[Arch], n: int, feasible: Feasible) -> dict[str, ob
     }
 
 
-def compare(rows: dict[str, dict[str, object]]) -> None:
+def compare(rows: dict[str, dict[str, Any]]) -> None:
     """Add each way's histogram and its distance from the reference; drop the values themselves."""
     for name in MEASURES:
-        reference = rows["reference"][name]["values"]  # type: ignore[index]
+        reference = rows["reference"][name]["values"]
         low, high, bins = reference[0], reference[-1], min(BINS, len(set(reference)))
         for way in reversed(WAYS):  # the reference last: the others are held against it
             row = rows[way][name]
-            values = row.pop("values")  # type: ignore[attr-defined]
-            row["ks_95"] = 1.358 * (1 / len(reference) + 1 / len(values)) ** 0.5  # type: ignore[index]
-            row["ks"] = ks_2samp(reference, values).statistic  # type: ignore[index]
-            row["histogram"] = histogram(values, low, high, bins)  # type: ignore[index]
+            values = row.pop("values")
+            row["ks_95"] = 1.358 * (1 / len(reference) + 1 / len(values)) ** 0.5
+            row["ks"] = ks_2samp(reference, values).statistic
+            row["histogram"] = histogram(values, low, high, bins)
 
 
 def histogram(values: list[float], low: float, high: float, bins: int) -> list[int]:
@@ -139,25 +140,25 @@ def histogram(values: list[float], low: float, high: float, bins: int) -> list[i
 # ------------------------------------------------------------------------------------------ the table
 
 
-def table(report: dict[str, object]) -> str:
+def table(report: dict[str, Any]) -> str:
     """The report as text."""
-    least, most = report["share"]  # type: ignore[misc]
+    least, most = report["share"]
     lines = [
-        f"{report['space']} at {'-'.join(map(str, report['resolutions']))} px, budget {report['budget']}: "  # type: ignore[arg-type]
+        f"{report['space']} at {'-'.join(map(str, report['resolutions']))} px, budget {report['budget']}: "
         f"{least:.3%} to {most:.3%} of the space fits; seed {report['seed']}",
         f"{'':<11}{'n':>7}{'over':>7}{'repeats':>9}{'distinct/s':>12}",
     ]
-    ways: dict[str, dict[str, object]] = report["ways"]  # type: ignore[assignment]
+    ways: dict[str, dict[str, Any]] = report["ways"]
     for way, row in ways.items():
         lines.append(f"{way:<11}{row['n']:>7}{row['over']:>7}{row['repeats']:>9}{row['distinct_per_s']:>12,.0f}")
     for name in MEASURES:
         lines.append(f"{name + ': deciles':<78}{'histogram':<18}KS (of one distribution)")
         for way, row in ways.items():
             found = row[name]
-            deciles = " ".join(f"{value:6.1f}" for value in found["deciles"])  # type: ignore[index]
+            deciles = " ".join(f"{value:6.1f}" for value in found["deciles"])
             lines.append(
                 f"  {way:<11}{deciles:<65}{bars(found['histogram']):<18}{found['ks']:.3f} (< {found['ks_95']:.3f})"
-            )  # type: ignore[index]
+            )
     return "\n".join(lines)
 
 

@@ -12,17 +12,16 @@ import argparse
 import json
 import random
 import statistics
+import sys
 import time
 from dataclasses import dataclass
-from types import ModuleType
+from typing import Any
 
 import torch
 
 from nas.build import build
 from nas.cli import Help, positive, run
 from nas.profile import profile
-from search_spaces import arch as arch_module
-from search_spaces import cost as cost_module
 from search_spaces.arch import Arch
 from search_spaces.cost import cost
 from search_spaces.spaces import find, names
@@ -66,7 +65,7 @@ def main() -> int:
     return int(any(row["mismatches"] for row in rows))
 
 
-def measured(name: str, n: int, seed: int) -> dict[str, object]:
+def measured(name: str, n: int, seed: int) -> dict[str, Any]:
     """Draw, count both ways, and take the medians of one space."""
     space, rng = find(name), random.Random(f"{name} {seed}")
     timings = []
@@ -104,17 +103,16 @@ def timed(drawn: Arch, in_channels: int, num_classes: int) -> Timed:
 
 def clear_caches() -> None:
     """Forget every stage, block, stem and head that was read before."""
-    modules: tuple[ModuleType, ...] = (cost_module, arch_module)
-    for module in modules:
-        for value in vars(module).values():
-            if hasattr(value, "cache_clear"):
-                value.cache_clear()
+    for name, module in list(sys.modules.items()):
+        if name.startswith("search_spaces."):
+            for value in vars(module).values():
+                if hasattr(value, "cache_clear"):
+                    value.cache_clear()
 
 
-def line(row: dict[str, object]) -> str:
+def line(row: dict[str, Any]) -> str:
     """One row of the table."""
-    mismatches = row["mismatches"]
-    assert isinstance(mismatches, list)
+    mismatches: list[str] = row["mismatches"]
     shown = "".join(f"\n  differs: {text}" for text in mismatches[:3])
     return (
         f"{row['space']:<12}{row['n']:>5}{len(mismatches):>8}{row['cold_us']:>10.0f}{row['warm_us']:>10.1f}"

@@ -34,7 +34,7 @@ class Budget:
     def parse(text: str) -> Budget:
         """Read a budget; a bare number or prefix means FLOPs, bytes mean fp32 parameters of that size."""
         limits: dict[str, int] = {}
-        for item in re.split(r"[,+;]|\band\b", text.strip().lower().replace("_", "")):
+        for item in re.split(r"[,;]|\band\b|(?<![e])\+", text.strip().lower().replace("_", "")):
             metric, limit = _read(item.strip(), text)
             limits[metric] = min(limit, limits.get(metric, limit))
         return Budget(tuple(limits.items()))

@@ -58,14 +58,14 @@ class _Reader:
         self.start = self.position + len(rest) - len(rest.lstrip())
         self.kind, self.token = ("end", "") if not rest.strip() else ("unknown", self.text[self.start])
 
-    def _fail(self, expected: str, at: int | None = None) -> NoReturn:
+    def _fail(self, expected: str, at: int | None = None, got: str = "") -> NoReturn:
         """Show the text around the place, a mark below it, and what was expected."""
         at = self.start if at is None else at
         left, right = max(0, at - 60), at + 40
         shown = self.text[left:right].replace("\n", " ").replace("\t", " ")
         before, after = "…" * (left > 0), "…" * (right < len(self.text))
         mark = " " * (at - left + len(before)) + "^"
-        got = "the end of the text" if self.kind == "end" else repr(self.token[:40])
+        got = got or ("the end of the text" if self.kind == "end" else repr(self.token[:40]))
         raise ArchError(
             f"expected {expected}, but got {got} at character {at + 1}:\n  {before}{shown}{after}\n  {mark}"
         )
@@ -120,7 +120,7 @@ class _Reader:
         values = self._fields(cls) if self.kind == "sign" and self.token == "(" else {}
         missing = [f.name for f in fields(cls) if f.default is MISSING and f.name not in values]
         if missing:
-            self._fail(f"{name} with its required {', '.join(missing)}", at=start)
+            self._fail(f"{name} with its required {', '.join(missing)}", at=start, got=f"{name} without")
         part = self._checked(start, cls, **values)
         assert isinstance(part, kind)
         return part

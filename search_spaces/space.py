@@ -43,7 +43,7 @@ class Space:
     @cached_property
     def fingerprint(self) -> str:
         """Hash that two spaces share exactly when they have the same holes and rules."""
-        said = repr((self.template, [rule.__qualname__ for rule in self.rules]))
+        said = repr((self.template, [_rule_text(rule) for rule in self.rules]))
         return sha256(said.encode()).hexdigest()[:16]
 
     @lru_cache(maxsize=8)  # noqa: B019 - spaces are few and live as long as the program
@@ -233,6 +233,12 @@ class Space:
                     found[moved] = None
         found.pop(filling, None)
         return tuple(found)
+
+
+def _rule_text(rule: Rule) -> str:
+    """What tells one rule from another: its name and, for functions, the numbers and names in it."""
+    code = getattr(rule, "__code__", None)
+    return f"{rule.__qualname__} {code.co_names} {code.co_consts}" if code else rule.__qualname__
 
 
 def weighted(hole: Hole, rng: Random) -> Label:

@@ -35,7 +35,7 @@ class Accuracy:
     """Images seen in training, repeats counted."""
 
     def __str__(self) -> str:
-        said = f"{self.value:.2%} of the {self.split} images of {self.data}".replace("%", " %")
+        said = f"{100 * self.value:.2f} % of the {self.split} images of {self.data}"
         ran = []
         if self.resolution:
             ran.append(f"at {self.resolution} px")

@@ -43,9 +43,7 @@ def _from_file(path: Path, name: str) -> Space:
         raise SpaceError(f"a space file must exist, but got {path}")
     try:
         found = runpy.run_path(str(path))
-    except SpaceError:
-        raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         line = _line_in(error, path)
         raise SpaceError(f"a space file must run, but {path}{line} raised {type(error).__name__}: {error}") from error
     if not isinstance(found.get(name), Space):

@@ -127,9 +127,7 @@ def test_help_teaches_and_is_quick() -> None:
         (["--lr", "-1"], "a recipe's lr must be more than 0"),
     ],
 )
-def test_a_mistake_is_one_sentence(
-    here: Path, capsys: pytest.CaptureFixture[str], line: list[str], said: str
-) -> None:
+def test_a_mistake_is_one_sentence(here: Path, capsys: pytest.CaptureFixture[str], line: list[str], said: str) -> None:
     import re
 
     sentence = fails(lambda: search.main(arguments("--trials", "1", *line)), capsys)
@@ -152,7 +150,12 @@ def test_a_study_goes_on_only_as_it_began(here: Path, capsys: pytest.CaptureFixt
     line = arguments("--trials", "1", "--study", "mine", "--no-export")
     assert search.main(line) == 0
     capsys.readouterr()
-    for change in (["--lr", "0.5"], ["--budget", "9MFLOPs"], ["--space", "nin", "--budget", "1GFLOPs"], ["--sampler", "gp"]):
+    for change in (
+        ["--lr", "0.5"],
+        ["--budget", "9MFLOPs"],
+        ["--space", "nin", "--budget", "1GFLOPs"],
+        ["--sampler", "gp"],
+    ):
         sentence = fails(lambda c=change: search.main([*line, *c]), capsys)  # type: ignore[misc]
         assert "a study goes on only as it began" in sentence
         assert "--study NAME" in sentence

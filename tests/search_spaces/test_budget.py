@@ -38,6 +38,7 @@ LIMITS = st.dictionaries(st.sampled_from(("flops", "macs", "params")), st.intege
         ("300MFLOPs and 16MB", {"flops": 300_000_000, "params": 4_000_000}),
         ("300MFLOPs + 5Mparams", {"flops": 300_000_000, "params": 5_000_000}),
         ("5Mparams, 16MB", {"params": 4_000_000}),  # the stricter of two
+        ("16MB, 5Mparams", {"params": 4_000_000}),
         ("0.1234567891G", {"flops": 123_456_789}),  # rounded down: never above what was asked
     ],
 )

@@ -153,6 +153,12 @@ def test_equal_blocks_in_a_row_are_folded(tmp_path: Path) -> None:
     assert text.count("            mlpconv(16),\n") == 2
 
 
+def test_the_text_form_in_the_docstring_is_the_network(tmp_path: Path) -> None:
+    package = packed(MOBILENET_V2)
+    module, _ = brought_home(package, tmp_path)
+    assert Arch.parse(module.__doc__.split("\n\n")[1]) == package.arch
+
+
 def test_a_network_without_stages(tmp_path: Path) -> None:
     assert_same(packed("r32 | conv_stem(width=8, pool=true) | pool_head"), tmp_path)
 
