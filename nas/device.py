@@ -14,6 +14,7 @@ from functools import lru_cache
 import torch
 from torch import nn
 
+from nas.depthwise import quicken
 from nas.errors import UserError
 
 MEMORY_FORMAT = torch.channels_last  # what cuDNN, MPS and oneDNN convolve fastest in
@@ -71,6 +72,8 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[obj
 
 def place(network: nn.Module, device: torch.device) -> nn.Module:
     """The network on the device, in the layout that convolves fastest there."""
+    if device.type == "cpu":
+        quicken(network)
     network.to(device, memory_format=MEMORY_FORMAT)  # type: ignore[call-overload]  # missing in torch's stubs
     return network
 

@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from nas.budgeted import BudgetedSampler, Exhausted, ask, mixed, total
 from nas.evaluate import Evaluation, Evaluator
 from nas.files import write_weights
-from nas.store import UNFINISHED, Candidate, Stored, weights_name
+from nas.store import UNFINISHED, Candidate, Stored, complete, pareto, weights_name
 from nas.training import Failed, Point
 from search_spaces.arch import Arch
 from search_spaces.feasible import Feasible
@@ -49,6 +49,7 @@ class Search:
     ) -> None:
         self.stored, self.study = stored, stored.study
         self.feasible, self.sampler, self.evaluator, self.reporter = feasible, sampler, evaluator, reporter
+        self.candidates: list[Candidate] = []
         self.seconds: list[float] = []
         self.timings: list[dict[str, float]] = []
 
@@ -57,6 +58,7 @@ class Search:
         begin = time.monotonic()
         self.revive()
         while True:
+            self.candidates = self.stored.candidates()  # read once a trial: a database answers in milliseconds
             reached = self._reached(limits, time.monotonic() - begin)
             if reached:
                 return reached
@@ -96,12 +98,14 @@ class Search:
         else:
             self._record(trial, evaluation, exact.flops)
         self.seconds.append(time.monotonic() - started)
+        self.candidates = self.stored.candidates()
+        self._drop_dominated()
         self._tell_reporter(trial.number, limits, begin)
 
     def _record(self, trial: Trial, evaluation: Evaluation, flops: int) -> None:
         """The weights first, the trial last: a trial that is complete has all of its parts."""
-        others = self.stored.complete()
-        kept = all(not (c.cost.flops <= flops and (c.accuracy or 0) >= evaluation.accuracy) for c in others)
+        done = complete(self.candidates)
+        kept = all(c.cost.flops > flops or (c.accuracy or 0) < evaluation.accuracy for c in done)
         if kept:
             write_weights(evaluation.weights, self.stored.folder / weights_name(trial.number))
         self._note(
@@ -112,14 +116,12 @@ class Search:
         )
         self.study.tell(trial, [evaluation.accuracy, float(flops)])
         self.timings.append(evaluation.timings)
-        if kept:
-            self._drop_dominated()
 
     def _drop_dominated(self) -> None:
         """Delete the weights that left the front: a night's search would fill the disk."""
-        front = {candidate.number for candidate in self.stored.front()}
-        for candidate in self.stored.complete():
-            if candidate.weights and candidate.number not in front:
+        kept = {candidate.number for candidate in pareto(self.candidates)}
+        for candidate in complete(self.candidates):
+            if candidate.number not in kept and candidate.weights:
                 candidate.weights.unlink(missing_ok=True)
 
     def _fail(self, trial: Trial, reason: str, detail: str) -> None:
@@ -137,7 +139,7 @@ class Search:
         """Trials that say something of their architecture: complete, or failed for a reason of its own."""
         return sum(
             c.state == "complete" or (c.state == "failed" and c.reason not in UNFINISHED)
-            for c in self.stored.candidates()
+            for c in self.candidates or self.stored.candidates()
         )
 
     def _reached(self, limits: Limits, elapsed: float) -> str:
@@ -149,8 +151,8 @@ class Search:
         return ""
 
     def _tell_reporter(self, number: int, limits: Limits, begin: float) -> None:
-        candidate, done = self.stored.trial(number), self.done()
-        front = {c.number for c in self.stored.front()}
+        candidate = next(c for c in self.candidates if c.number == number)
+        done, front = self.done(), {c.number for c in pareto(self.candidates)}
         left: list[float] = []
         if limits.trials is not None:
             left.append((limits.trials - done) * sum(self.seconds) / len(self.seconds))

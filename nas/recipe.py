@@ -30,7 +30,7 @@ class Recipe:
     data: str = "fashion-subset"
     resolution: int = 32
     reference: int = 224
-    epochs: float = 0.4
+    epochs: float = 1.0
     steps: int = 0
     batch_size: int = 64
     optimizer: str = "sgd"
@@ -98,10 +98,10 @@ def _check(holds: bool, name: str, rule: str, value: object) -> None:
         raise UserError(f"a recipe's {name} must be {rule}, but got {value}")
 
 
-QUICK = Recipe()
-"""The search's default: equal samples for all, some 15 s a candidate on two CPU cores."""
+QUICK = Recipe(steps=125)
+"""The search's default: 8,000 images for every candidate, 15 to 20 s on two CPU cores."""
 
 FINAL = Recipe(epochs=10, batch_size=64, augment=("flip", "shift"), ema=0.99, evaluations=10, glance=10**9)
 """The final training's default (`nas.train`)."""
 
-RECIPES = {"quick": QUICK, "standard": QUICK.with_(epochs=2.0, evaluations=5), "final": FINAL}
+RECIPES = {"quick": QUICK, "standard": QUICK.with_(steps=600, evaluations=5), "final": FINAL}

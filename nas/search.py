@@ -29,7 +29,7 @@ examples:
   python -m nas.search --budget "150MMACs, 3Mparams" --space mixed --sampler evolution --timeout 2h
   python -m nas.search --budget 400MFLOPs --space my_space.py:space --resolution 128-224
 """
-TRIALS, TIMEOUT_S = 20, 9 * 60.0
+TRIALS, TIMEOUT_S = 18, 9 * 60.0
 
 
 def parser() -> argparse.ArgumentParser:

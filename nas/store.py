@@ -87,7 +87,8 @@ class Stored:
     def folder(self) -> Path:
         """Where the study's weights and exports lie."""
         recorded, here = Path(self.meta["folder"]), RESULTS / self.name
-        return here if here.resolve() == recorded or not recorded.exists() else recorded
+        moved = here.exists() and not recorded.exists()  # the results folder was brought here
+        return here if moved or here.resolve() == recorded else recorded
 
     @cached_property
     def _trained(self) -> dict[str, Any]:
@@ -100,12 +101,11 @@ class Stored:
 
     def complete(self) -> list[Candidate]:
         """The candidates that were trained to the end."""
-        return [c for c in self.candidates() if c.accuracy is not None]
+        return complete(self.candidates())
 
     def front(self) -> list[Candidate]:
         """Those that no other beats in accuracy and FLOPs, by ascending FLOPs."""
-        done = self.complete()
-        return [done[i] for i in front([(c.accuracy or 0.0, c.cost.flops) for c in done])]
+        return pareto(self.candidates())
 
     def best(self) -> Candidate:
         """The most accurate candidate; of equal ones the cheapest. Raise `UserError` when there is none."""
@@ -169,6 +169,17 @@ class Stored:
             attrs=attrs,
             study=self,
         )
+
+
+def complete(candidates: list[Candidate]) -> list[Candidate]:
+    """Those that were trained to the end."""
+    return [c for c in candidates if c.accuracy is not None]
+
+
+def pareto(candidates: list[Candidate]) -> list[Candidate]:
+    """Those that no other beats in accuracy and FLOPs, by ascending FLOPs."""
+    done = complete(candidates)
+    return [done[i] for i in front([(c.accuracy or 0.0, c.cost.flops) for c in done])]
 
 
 def _row(candidate: Candidate) -> dict[str, Any]:
