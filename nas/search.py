@@ -66,6 +66,7 @@ def add_training(result: argparse.ArgumentParser, recipe: str = "quick", data: b
     group.add_argument("--batch-size", type=positive, metavar="N")
     group.add_argument("--lr", type=float, help="peak learning rate for a batch of 64")
     group.add_argument("--precision", choices=("auto", "fp32", "bf16"))
+    group.add_argument("--compile", action="store_true", default=None, help="torch.compile: for long training on a GPU")
     group.add_argument("--device", default="auto", help="cuda, cuda:1, mps, cpu")
     group.add_argument("--threads", type=positive, metavar="N", help="CPU threads (default: all cores)")
 
@@ -96,7 +97,8 @@ def main(argv: list[str] | None = None) -> int:
     with Lines(limits.trials, search.done()) as search.reporter:
         ended = search.run(limits)
     if not session.stored.complete():
-        note(f"{ended}; no candidate was trained to the end: see the reasons with python -m nas.export --help")
+        reasons = sorted({c.reason for c in session.stored.candidates() if c.reason}) or ["there was no time"]
+        note(f"{ended}; no candidate was trained to the end ({', '.join(reasons)}): the same command goes on")
         return 1
     return _finish(args, session.stored, search, ended, begin)
 

@@ -101,6 +101,7 @@ def chosen_recipe(args: argparse.Namespace, reference: int) -> Recipe:
         resolution=args.train_resolution,
         batch_size=args.batch_size,
         lr=args.lr,
+        compile=args.compile,
         precision=devices.resolve_precision(args.precision or recipe.precision, devices.pick(args.device)),
     )
 
