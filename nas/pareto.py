@@ -34,7 +34,5 @@ def hypervolume(points: Sequence[Pair], reference: Pair) -> float:
     """Area that the points dominate within the reference (lowest accuracy, highest cost)."""
     worst, dearest = reference
     kept = [points[i] for i in front(points) if points[i][0] > worst and points[i][1] < dearest]
-    area = 0.0
-    for (accuracy, cost), right in zip(kept, [p[1] for p in kept[1:]] + [dearest], strict=True):
-        area += (accuracy - worst) * (right - cost)
-    return area
+    rights = [cost for _, cost in kept[1:]] + [dearest]
+    return sum((accuracy - worst) * (right - cost) for (accuracy, cost), right in zip(kept, rights, strict=False))
