@@ -252,14 +252,17 @@ def recalibrate(network: nn.Module, images: Images, pixels: int, recipe: Recipe)
 
 
 def make_optimizer(network: nn.Module, recipe: Recipe, batch: int) -> torch.optim.Optimizer:
-    """SGD with Nesterov momentum or AdamW; biases and batch norms do not decay (He 2019)."""
+    """SGD with Nesterov momentum or AdamW; biases and batch norms do not decay (He 2019).
+
+    Fused: one pass over the weights instead of one a term, on every device torch has.
+    """
     decayed = [p for p in network.parameters() if p.ndim > 1]
     free = [p for p in network.parameters() if p.ndim <= 1]
     groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": free, "weight_decay": 0.0}]
     rate = recipe.lr * batch / 64
     if recipe.optimizer == "adamw":
-        return torch.optim.AdamW(groups, lr=rate)
-    return torch.optim.SGD(groups, lr=rate, momentum=recipe.momentum, nesterov=recipe.momentum > 0)
+        return torch.optim.AdamW(groups, lr=rate, fused=True)
+    return torch.optim.SGD(groups, lr=rate, momentum=recipe.momentum, nesterov=recipe.momentum > 0, fused=True)
 
 
 def set_rate(optimizer: torch.optim.Optimizer, recipe: Recipe, batch: int, progress: float) -> None:

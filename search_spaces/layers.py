@@ -306,6 +306,11 @@ def conv_act(channels: int, kernel: int = 1, stride: int = 1, act: str = "relu",
     return chain(conv=Conv(channels, kernel, stride, padding=padding, bias=True), act=Act(act))
 
 
+def conv_then(norm: bool, channels: int, kernel: int = 1, stride: int = 1, act: str = "relu") -> Chain:
+    """`conv_norm_act`, or `conv_act` for blocks that can be had as before batch norm."""
+    return (conv_norm_act if norm else conv_act)(channels, kernel, stride, act=act)
+
+
 def squeeze_excite(channels: int, squeezed: int, act: str = "relu", gate: str = "sigmoid") -> Multiply:
     """Squeeze-and-excitation (Hu 2018): global pool, 1×1 to `squeezed`, 1×1 back, gate each channel."""
     return multiply(

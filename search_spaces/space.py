@@ -10,7 +10,7 @@ from random import Random
 from typing import Any
 
 from search_spaces.arch import Arch
-from search_spaces.cost import stage_cost, stem_cost
+from search_spaces.cost import head_cost, stage_cost, stem_cost
 from search_spaces.errors import ArchError, SpaceError
 from search_spaces.holes import Chooser, Hole, Label, OneOf, count, fill, fillings, holes, match
 from search_spaces.lattice import CountTable, Lattice, Rule, assemble, path_of
@@ -123,6 +123,7 @@ class Space:
                 if not all(rule(stage, shape) for rule in self.rules):
                     return False
                 shape, _ = stage_cost(stage, shape)
+            head_cost(arch.head, shape, 1000)
         except ArchError:
             return False
         return True

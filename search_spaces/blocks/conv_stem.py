@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from search_spaces.layers import Chain, Layer, MaxPool, conv_act, conv_norm_act
+from search_spaces.layers import Chain, Layer, MaxPool, conv_then
 from search_spaces.part import Stem, check_act, check_channels, check_kernel, require
 
 
@@ -28,9 +28,6 @@ class ConvStem(Stem):
         require(1 <= self.stride <= 8, "a stride from 1 to 8", self)
 
     def layer(self, in_channels: int) -> Layer:
-        if self.norm:
-            first: Chain = conv_norm_act(self.width, self.kernel, self.stride, act=self.act)
-        else:
-            first = conv_act(self.width, self.kernel, self.stride, act=self.act)
+        first = conv_then(self.norm, self.width, self.kernel, self.stride, self.act)
         pool = {"pool": MaxPool(3, 2, 1)} if self.pool else {}
         return Chain((*first.layers, *pool.values()), (*first.names, *pool))

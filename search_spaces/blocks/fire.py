@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from search_spaces.layers import Chain, Conv, Identity, Layer, MaxPool, add, chain, concat, conv_act, conv_norm_act
+from search_spaces.layers import Chain, Conv, Identity, Layer, MaxPool, add, chain, concat, conv_then
 from search_spaces.part import Block, check_act, require
 
 
@@ -48,6 +48,4 @@ class Fire(Block):
         return module
 
     def _conv(self, channels: int, kernel: int = 1) -> Chain:
-        if self.norm:
-            return conv_norm_act(channels, kernel, act=self.act)
-        return conv_act(channels, kernel, act=self.act)
+        return conv_then(self.norm, channels, kernel, act=self.act)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from search_spaces.errors import ArchError
-from search_spaces.layers import Chain, Layer, MaxPool, chain, concat, conv_act, conv_norm_act
+from search_spaces.layers import Chain, Layer, MaxPool, chain, concat, conv_then
 from search_spaces.part import Block, check_act, check_kernel, require
 
 
@@ -60,6 +60,4 @@ class Inception(Block):
         return one, max(1, round(three * self.reduce)), three, max(1, round(five * self.reduce)), five, pooled
 
     def _conv(self, channels: int, kernel: int = 1) -> Chain:
-        if self.norm:
-            return conv_norm_act(channels, kernel, act=self.act)
-        return conv_act(channels, kernel, act=self.act)
+        return conv_then(self.norm, channels, kernel, act=self.act)

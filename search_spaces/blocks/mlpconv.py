@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from search_spaces.layers import Chain, Layer, MaxPool, chain, conv_act, conv_norm_act
+from search_spaces.layers import Chain, Layer, MaxPool, chain, conv_then
 from search_spaces.part import Block, check_act, check_kernel
 
 
@@ -28,6 +28,4 @@ class Mlpconv(Block):
         return chain(**pool, conv=self._conv(out_channels, self.kernel), mix1=mix, mix2=mix)
 
     def _conv(self, channels: int, kernel: int = 1) -> Chain:
-        if self.norm:
-            return conv_norm_act(channels, kernel, act=self.act)
-        return conv_act(channels, kernel, act=self.act)
+        return conv_then(self.norm, channels, kernel, act=self.act)
