@@ -101,7 +101,7 @@ def _check(holds: bool, name: str, rule: str, value: object) -> None:
 QUICK = Recipe(steps=125)
 """The search's default: 8,000 images for every candidate, 15 to 20 s on two CPU cores."""
 
-FINAL = Recipe(epochs=10, batch_size=64, augment=("flip", "shift"), ema=0.99, evaluations=10, glance=10**9)
+FINAL = Recipe(epochs=10, batch_size=64, augment=("flip", "shift"), ema=0.99, evaluations=10, glance=1000)
 """The final training's default (`nas.train`)."""
 
 RECIPES = {"quick": QUICK, "standard": QUICK.with_(steps=600, evaluations=5), "final": FINAL}

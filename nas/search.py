@@ -142,12 +142,12 @@ def _next_steps(args: argparse.Namespace, stored: Stored, exported: Path | None)
     lines = [f"\nbest: trial {best.number}, accuracy {best.accuracy:.4f} on validation images of {stored.meta['data']}"]
     if exported:
         lines.append(f"  exported as   {exported}  (plain PyTorch; weights and spec beside it)")
+        lines.append(f"  browse        {stored.folder / 'front.html'}  (any browser; works offline)")
     storage = "" if args.storage is None and args.results == Path("results") else f" --storage {stored.storage}"
     lines += [
         f"  study         {name} in {stored.storage}",
         f"  train it      python -m nas.train --study {name}{storage} --best --epochs 10",
         f"  take it home  python -m nas.export --study {name}{storage} --best --out DIR",
-        f"  browse        {stored.folder / 'front.html'}  (any browser; works offline)",
         "  your own data python -m nas.search --budget … --data path/to/images  (one sub-folder a class)",
     ]
     return "\n".join(lines)

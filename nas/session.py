@@ -147,14 +147,20 @@ def _meta(
         "data_classes": len(data.classes),
         "classes": list(data.classes),
         "licence": data.licence,
-        "mean": list(data.mean),
-        "std": list(data.std),
+        "mean": _as_channels(data.mean, feasible.in_channels),
+        "std": _as_channels(data.std, feasible.in_channels),
         "sampler": args.sampler,
         "seed": args.seed,
         "folder": str(folder.resolve()),
         "device": devices.describe(device),
         "versions": versions(),
     }
+
+
+def _as_channels(moments: tuple[float, ...], channels: int) -> list[float]:
+    """Means or deviations as the network reads them: grey data's repeat in colour."""
+    as_image = torch.tensor(moments).view(1, -1, 1, 1)
+    return [round(value, 6) for value in datasets.to_channels(as_image, channels).flatten().tolist()]
 
 
 def versions() -> dict[str, str]:

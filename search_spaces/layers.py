@@ -39,7 +39,15 @@ class Layer:
         """Return the output shape for an input `shape`; raise `ArchError` when they do not fit."""
         raise TypeError(f"{type(self).__name__} is abstract: it has no output shape")
 
-    def __repr__(self) -> str:  # here once: generating one a class is a good part of the import time
+    # Here once, because generating these for each class is a good part of the import time.
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and vars(self) == vars(other)
+
+    def __hash__(self) -> int:
+        return hash((type(self).__name__, *vars(self).values()))
+
+    def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in vars(self).items())})"
 
 
@@ -73,7 +81,7 @@ def _slide(
 # ---------------------------------------------------------------------------------------- leaves
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Conv(Layer):
     """2-d convolution to `channels` channels; `padding` None keeps the size at stride 1 (odd kernels)."""
 
@@ -105,7 +113,7 @@ class Pointwise(Layer):
         return shape
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class BatchNorm(Pointwise):
     """Batch normalisation with learned scale and shift (Ioffe & Szegedy 2015)."""
 
@@ -113,26 +121,26 @@ class BatchNorm(Pointwise):
     momentum: float = 0.1
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Act(Pointwise):
     """An activation function, by name: one of `ACTIVATIONS`."""
 
     kind: str = "relu"
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Dropout(Pointwise):
     """Dropout of single elements with probability `p`, in training only."""
 
     p: float = 0.5
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Identity(Pointwise):
     """The input itself: a shortcut of `Add`, or the kept half of a dense connection."""
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Shuffle(Pointwise):
     """Channel shuffle (ShuffleNet): reshape (groups, channels / groups), transpose, flatten."""
 
@@ -146,7 +154,7 @@ class Shuffle(Pointwise):
         return shape
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class MaxPool(Layer):
     """Max pooling; `ceil` rounds the size up, as SqueezeNet and GoogLeNet do."""
 
@@ -159,7 +167,7 @@ class MaxPool(Layer):
         return _slide(self, shape, shape.channels, self.kernel, self.stride, self.padding, ceil=self.ceil)
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class AvgPool(Layer):
     """Average pooling; padding counts as zeros."""
 
@@ -172,7 +180,7 @@ class AvgPool(Layer):
         return _slide(self, shape, shape.channels, self.kernel, self.stride, self.padding, ceil=self.ceil)
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class AdaptivePool(Layer):
     """Average (or, with `maximum`, max) pooling to `size` × `size`, whatever comes in."""
 
@@ -183,7 +191,7 @@ class AdaptivePool(Layer):
         return Shape(shape.channels, self.size, self.size)
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Flatten(Layer):
     """(C, H, W) to a vector of C·H·W."""
 
@@ -191,7 +199,7 @@ class Flatten(Layer):
         return Shape(shape.elements, 1, 1)
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Linear(Layer):
     """A fully connected layer on a flattened vector."""
 
@@ -207,7 +215,7 @@ class Linear(Layer):
 # ----------------------------------------------------------------------------------- combinators
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Combinator(Layer):
     """Layers put together; `names` (one each) become the names of the torch submodules."""
 
@@ -222,7 +230,7 @@ class Combinator(Layer):
         raise TypeError(f"{type(self).__name__} has no branches to join")
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Chain(Combinator):
     """One after another."""
 
@@ -232,7 +240,7 @@ class Chain(Combinator):
         return shape
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Concat(Combinator):
     """The same input through each branch, channels joined."""
 
@@ -242,7 +250,7 @@ class Concat(Combinator):
         return Shape(sum(o.channels for o in outs), outs[0].height, outs[0].width)
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Add(Combinator):
     """The same input through each branch, outputs summed: a residual connection."""
 
@@ -252,7 +260,7 @@ class Add(Combinator):
         return outs[0]
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Multiply(Combinator):
     """The same input through each branch, outputs multiplied; 1×1 maps gate whole channels."""
 
