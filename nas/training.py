@@ -43,7 +43,11 @@ class Point:
 
 @dataclass
 class Trained:
-    """What training leaves: its curve (last point on the whole validation split) and where the time went."""
+    """What training leaves: its curve (last point on the whole validation split) and where the time went.
+
+    training_s: all of a run but its validation, so with what any training loop must prepare (images at the
+    training resolution, the optimizer). validation_s: batch-norm recalibration and validation.
+    """
 
     curve: list[Point] = field(default_factory=list)
     training_s: float = 0.0
@@ -133,6 +137,7 @@ class _Run:
     """The state of one training run."""
 
     def __init__(self, network: nn.Module, images: Images, pixels: int, recipe: Recipe, seed: int) -> None:
+        self.clock = time.perf_counter()  # images, optimizer and averages are training's own preparation
         self.network, self.images, self.pixels, self.recipe = network, images, pixels, recipe
         self.inputs, self.labels = images.split("train", pixels)
         self.batch = min(recipe.batch_size, len(self.labels))
@@ -148,14 +153,13 @@ class _Run:
         points = self.recipe.evaluations
         checkpoints = {round(self.steps * i / points) for i in range(1, points)} - {0, self.steps}
         self.network.train()
-        start = time.perf_counter()
         for step, chosen in enumerate(self._batches(), 1):
             self._step(step, chosen)
             if step in checkpoints or step == self.steps:
                 devices.synchronise(self.images.device)
-                self.trained.training_s += time.perf_counter() - start
+                self.trained.training_s += time.perf_counter() - self.clock
                 on_point(self._measure(step))
-                start = time.perf_counter()
+                self.clock = time.perf_counter()
             if time.monotonic() > deadline:
                 raise Failed("timed out", f"after {step} of {self.steps} steps")
         return self.trained

@@ -3,7 +3,8 @@
     r224 | conv_stem(width=32) | inverted_residual(expand=1) c16 | inverted_residual c24 n2 s2 | pool_head(width=1280)
 
 A stage reads as the tables of the papers do: block, then c (channels), n (repeats, 1 when not
-written) and s (stride of the first block, 1 when not written).
+written) and s (stride of the first block, 1 when not written). `+ aux_head` after a stage is an auxiliary
+classifier that reads it while training, as GoogLeNet has two. `r224 eps=0.001` sets every batch norm's eps.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from functools import cached_property, lru_cache
 
 from search_spaces.errors import ArchError
 from search_spaces.holes import is_open
-from search_spaces.layers import Chain, Layer, Shape
-from search_spaces.part import MAX_CHANNELS, Block, Head, Stem
+from search_spaces.layers import EPS, Chain, Layer, Shape, with_eps
+from search_spaces.part import MAX_CHANNELS, Auxiliary, Block, Head, Stem, text
 
 MAX_DEPTH = 256
 MAX_STAGES = 256
@@ -24,12 +25,16 @@ MAX_RESOLUTION = 4096
 
 @dataclass(frozen=True)
 class Stage:
-    """A block repeated `depth` times at `width` output channels, the first with the stride."""
+    """A block repeated `depth` times at `width` output channels, the first with the stride.
+
+    aux: a classifier that reads the stage's output while training and is no part of the deployed network.
+    """
 
     block: Block
     width: int
     depth: int = 1
     stride: int = 1
+    aux: Auxiliary | None = None
 
     def __post_init__(self) -> None:
         if not (is_open(self.block) or isinstance(self.block, Block)):
@@ -37,12 +42,14 @@ class Stage:
         _within("width (c)", self.width, MAX_CHANNELS)
         _within("depth (n)", self.depth, MAX_DEPTH)
         _within("stride (s)", self.stride, MAX_STRIDE)
+        if self.aux is not None and not (is_open(self.aux) or isinstance(self.aux, Auxiliary)):
+            raise ArchError(f"beside a stage there may be an auxiliary classifier, but got {self.aux}")
 
     @cached_property
     def _text(self) -> str:
         repeats = "" if self.depth == 1 else f" n{self.depth}"
         stride = "" if self.stride == 1 else f" s{self.stride}"
-        return f"{self.block} c{self.width}{repeats}{stride}"
+        return f"{self.block} c{self.width}{repeats}{stride}" + (f" + {self.aux}" if self.aux else "")
 
     def __str__(self) -> str:
         return self._text
@@ -76,6 +83,7 @@ class Arch:
     stem: Stem
     stages: tuple[Stage, ...]
     head: Head
+    eps: float = EPS
 
     def __post_init__(self) -> None:
         if not isinstance(self.stages, (tuple, list)):
@@ -84,6 +92,8 @@ class Arch:
         _within("resolution (r)", self.resolution, MAX_RESOLUTION)
         if len(self.stages) > MAX_STAGES:
             raise ArchError(f"a network has at most {MAX_STAGES} stages, but got {len(self.stages)}")
+        if isinstance(self.eps, bool) or not isinstance(self.eps, (int, float)) or not 0 < self.eps < 1:
+            raise ArchError(f"a network's eps must be a number between 0 and 1, but got {self.eps}")
         for name, kind in (("stem", Stem), ("head", Head)):
             if not (is_open(getattr(self, name)) or isinstance(getattr(self, name), kind)):
                 raise ArchError(f"a network's {name} is a {kind.__name__}, but got {getattr(self, name)}")
@@ -97,7 +107,8 @@ class Arch:
 
     @cached_property
     def _text(self) -> str:
-        return " | ".join((f"r{self.resolution}", str(self.stem), *map(str, self.stages), str(self.head)))
+        first = f"r{self.resolution}" + (f" eps={text(self.eps)}" if self.eps != EPS else "")
+        return " | ".join((first, str(self.stem), *map(str, self.stages), str(self.head)))
 
     def __str__(self) -> str:
         return self._text
@@ -115,7 +126,7 @@ class Arch:
         return replace(self, resolution=resolution)
 
     def layer(self, in_channels: int = 3, num_classes: int = 1000) -> Chain:
-        """The whole network as one expression: stem, stage1, stage2, …, head."""
+        """The whole network as deployed, as one expression: stem, stage1, stage2, …, head."""
         parts: dict[str, Layer] = {"stem": self.stem.layer(in_channels)}
         shape = parts["stem"].out(Shape(in_channels, self.resolution, self.resolution))
         for i, stage in enumerate(self.stages, 1):
@@ -123,7 +134,8 @@ class Arch:
             parts[f"stage{i}"] = Chain(blocks, tuple(str(j) for j in range(len(blocks))))
             shape = Shape(stage.width, shape.height, shape.width)
         parts["head"] = self.head.layer(shape.channels, num_classes)
-        return Chain(tuple(parts.values()), tuple(parts))
+        whole = Chain(tuple(parts.values()), tuple(parts))
+        return whole if self.eps == EPS else with_eps(whole, self.eps)
 
     def check(self, in_channels: int = 3, num_classes: int = 1000) -> None:
         """Raise `ArchError` unless every layer fits the shape that reaches it."""

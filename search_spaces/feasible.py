@@ -62,7 +62,7 @@ class Feasible:
         for _ in range(REFUSALS):
             path, its_cost = self._table.draw(rng)
             if self.budget.fits(its_cost):
-                return assemble(path), its_cost
+                return assemble(path, self.space.template.eps), its_cost
         raise BudgetError(
             f"{REFUSALS} draws from {self.space.name} met no network within {self.budget}: loosen one of the limits"
         )

@@ -24,7 +24,7 @@ from search_spaces.arch import Arch, Stage
 from search_spaces.cost import Cost, head_cost, stage_cost, stem_cost
 from search_spaces.errors import ArchError, SpaceError
 from search_spaces.holes import count, fillings
-from search_spaces.layers import Shape
+from search_spaces.layers import EPS, Shape
 
 MAX_FILLINGS = 50_000
 METRICS = ("flops", "macs", "params", "activations")
@@ -45,6 +45,7 @@ class Lattice:
     """Slots in order (resolution, stem, stages, head) and, for each shape that reaches one, its edges."""
 
     slots: list[dict[Shape, list[Edge]]]
+    eps: float = EPS
 
     @staticmethod
     def of(template: Arch, rules: Sequence[Rule], in_channels: int, num_classes: int) -> Lattice:
@@ -56,7 +57,7 @@ class Lattice:
         for i, stage in enumerate(template.stages, 1):
             slots.append(_slot(slots[-1], f"stage{i}", stage, _ruled(rules)))
         slots.append(_slot(slots[-1], "head", template.head, lambda head, shape: head_cost(head, shape, num_classes)))
-        return Lattice(_pruned(slots))
+        return Lattice(_pruned(slots), template.eps)
 
     # ---------------------------------------------------------------------------- exact readings
 
@@ -73,7 +74,7 @@ class Lattice:
             return sign * getattr(edge.cost, metric) + value, (edge, *path)
 
         _, path = self._fold(least, (0, ()))
-        return assemble([edge.filling for edge in path]), sum((edge.cost for edge in path), Cost())
+        return assemble([edge.filling for edge in path], self.eps), sum((edge.cost for edge in path), Cost())
 
     def _fold(self, combine: Callable[[list[tuple[Edge, Any]]], Any], last: Any) -> Any:
         """Fold the slots from the head back: what `combine` makes of each shape's (edge, value behind it)."""
@@ -87,16 +88,6 @@ class Lattice:
         assert behind is not None
         (value,) = behind.values()
         return value
-
-    def histogram(self, metric: str, bins: int = 64) -> list[tuple[int, int]]:
-        """[(upper edge of the cost, number of networks)]; costs are rounded down a slot, by at most one bin in all."""
-        top = getattr(self.extreme(metric, -1)[1], metric)
-        fine = bins * 8 * len(self.slots)
-        table = CountTable(self, metric, top, fine)
-        counts = table.counts()
-        unit = table.unit
-        per = -(-len(counts) // bins)
-        return [((i + per) * unit, sum(counts[i : i + per])) for i in range(0, len(counts), per)]
 
     def share(self, metric: str, limit: int) -> tuple[float, float]:
         """Smallest and largest share of networks within the limit: exact but for the rounding to 4,096 bins."""
@@ -207,10 +198,10 @@ def path_of(arch: Arch) -> tuple[Any, ...]:
     return (arch.resolution, arch.stem, *arch.stages, arch.head)
 
 
-def assemble(path: Sequence[Any]) -> Arch:
+def assemble(path: Sequence[Any], eps: float = EPS) -> Arch:
     """The network of a path of fillings."""
     resolution, stem, *stages, head = path
-    return Arch(resolution, stem, tuple(stages), head)
+    return Arch(resolution, stem, tuple(stages), head, eps)
 
 
 def _slot(

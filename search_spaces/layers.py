@@ -10,11 +10,13 @@ Shapes leave out the batch: `(channels, height, width)`. A flattened vector has 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import lru_cache
+from typing import NamedTuple, TypeVar
 
 from search_spaces.errors import ArchError
 
 ACTIVATIONS = ("relu", "relu6", "silu", "hardswish", "gelu", "sigmoid", "hardsigmoid")
+EPS = 1e-5  # of batch norm, as in torch
 
 
 class Shape(NamedTuple):
@@ -117,7 +119,7 @@ class Pointwise(Layer):
 class BatchNorm(Pointwise):
     """Batch normalisation with learned scale and shift (Ioffe & Szegedy 2015)."""
 
-    eps: float = 1e-5
+    eps: float = EPS
     momentum: float = 0.1
 
 
@@ -296,6 +298,17 @@ def multiply(*layers: Layer, **named: Layer) -> Multiply:
     return Multiply(*_named(layers, named))
 
 
+LayerT = TypeVar("LayerT", bound=Layer)
+
+
+@lru_cache(maxsize=65_536)
+def with_eps(layer: LayerT, eps: float) -> LayerT:
+    """The same layer with another eps in each of its batch norms."""
+    if isinstance(layer, Combinator):
+        return type(layer)(tuple(with_eps(part, eps) for part in layer.layers), layer.names)
+    return BatchNorm(eps, layer.momentum) if isinstance(layer, BatchNorm) else layer  # type: ignore[return-value]
+
+
 # --------------------------------------------------------------------- phrases that many blocks use
 
 
@@ -317,6 +330,21 @@ def conv_act(channels: int, kernel: int = 1, stride: int = 1, act: str = "relu",
 def conv_then(norm: bool, channels: int, kernel: int = 1, stride: int = 1, act: str = "relu") -> Chain:
     """`conv_norm_act`, or `conv_act` for blocks that can be had as before batch norm."""
     return (conv_norm_act if norm else conv_act)(channels, kernel, stride, act=act)
+
+
+def valid(chain_: Chain) -> Chain:
+    """The same chain without padding in its first convolution, as networks before 2015 often begin."""
+    first, *rest = chain_.layers
+    assert isinstance(first, Conv)
+    return Chain((Conv(**vars(first) | {"padding": 0}), *rest), chain_.names)
+
+
+def fully_connected(features: int, depth: int, dropout: float, act: str = "relu") -> dict[str, Layer]:
+    """`depth` hidden layers `hidden1`, … for a vector: linear to `features`, activation, dropout."""
+    parts: dict[str, Layer] = {"linear": Linear(features), "act": Act(act)}
+    if dropout:
+        parts["dropout"] = Dropout(dropout)
+    return {f"hidden{i}": chain(**parts) for i in range(1, depth + 1)}
 
 
 def squeeze_excite(channels: int, squeezed: int, act: str = "relu", gate: str = "sigmoid") -> Multiply:

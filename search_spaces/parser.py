@@ -1,7 +1,7 @@
 """The inverse of `str(arch)`: a small hand-written reader whose errors show the place.
 
-    arch  := "r" INT " | " stem (" | " stage)* " | " head
-    stage := part "c" INT ["n" INT] ["s" INT]
+    arch  := "r" INT ["eps" "=" NUMBER] " | " stem (" | " stage)* " | " head
+    stage := part "c" INT ["n" INT] ["s" INT] ["+" part]
     part  := NAME ["(" [FIELD "=" value {"," FIELD "=" value}] ")"]
     value := NUMBER | "true" | "false" | WORD | "(" [value {"," value}] ")"
 
@@ -17,14 +17,15 @@ from typing import Any, NoReturn, TypeVar
 
 from search_spaces.arch import Arch, Stage
 from search_spaces.errors import ArchError
-from search_spaces.part import Block, Head, Part, Stem, known, one_of
+from search_spaces.layers import EPS
+from search_spaces.part import Auxiliary, Block, Head, Part, Stem, known, one_of
 
 MAX_LENGTH = 50_000
 MAX_DIGITS = 24
 
 # possessive (`++`): a token that fails does so at once, without trying every way to split its digits
 _NUMBER = r"[-+]?(?:\d++(?:\.\d*+)?+|\.\d++)(?:[eE][-+]?\d++)?+(?![\w.])"
-_TOKEN = re.compile(rf"\s*(?:(?P<number>{_NUMBER})|(?P<word>[A-Za-z_][\w-]*)|(?P<sign>[|(),=]))")
+_TOKEN = re.compile(rf"\s*(?:(?P<number>{_NUMBER})|(?P<word>[A-Za-z_][\w-]*)|(?P<sign>[|(),=+]))")
 P = TypeVar("P", bound=Part)
 T = TypeVar("T")
 
@@ -88,6 +89,7 @@ class _Reader:
     def arch(self) -> Arch:
         start = self.start
         resolution = self._lettered("r", "resolution, as in r224")
+        eps = self._eps() if self.token == "eps" else EPS
         self._sign("|")
         stem = self._part(Stem)
         stages: list[Stage] = []
@@ -98,7 +100,13 @@ class _Reader:
         head = self._part(Head, also=Block)
         if self.kind != "end":
             self._fail("the end of the text after the head")
-        return self._checked(start, Arch, resolution, stem, tuple(stages), head)
+        return self._checked(start, Arch, resolution, stem, tuple(stages), head, eps)
+
+    def _eps(self) -> float:
+        self._advance()
+        self._sign("=")
+        value = self._value(nested=True)
+        return float(value) if type(value) in (int, float) else value
 
     def _stage(self) -> Stage:
         start = self.start
@@ -106,14 +114,20 @@ class _Reader:
         width = self._lettered("c", "channels, as in c32")
         depth = self._lettered("n", "repeats") if self.token.startswith("n") and self.kind == "word" else 1
         stride = self._lettered("s", "stride") if self.token.startswith("s") and self.kind == "word" else 1
-        return self._checked(start, Stage, block, width, depth, stride)
+        aux = None
+        if self.kind == "sign" and self.token == "+":
+            self._advance()
+            aux = self._part(Auxiliary)
+        return self._checked(start, Stage, block, width, depth, stride, aux)
 
     def _part(self, kind: type[P], also: type[Part] | None = None) -> P:
         start, name = self.start, self.token
         names = known(kind)
         if self.kind != "word" or name not in names:
             both = list(names) + (list(known(also)) if also else [])
-            what = f"a {kind.__name__.lower()}" + (f" or a {also.__name__.lower()}" if also else "")
+            what = f"a{'n' * (kind is Auxiliary)} {kind.__name__.lower()}" + (
+                f" or a {also.__name__.lower()}" if also else ""
+            )
             self._fail(f"{what}, {one_of(name, both)}")
         self._advance()
         cls = names[name]

@@ -37,7 +37,7 @@ def _discover() -> None:
 
 
 def known(kind: type[Part]) -> dict[str, type[Part]]:
-    """Every registered part of a kind (`Block`, `Stem` or `Head`), by name."""
+    """Every registered part of a kind (`Block`, `Stem`, `Head` or `Auxiliary`), by name."""
     _discover()
     return {name: cls for name, cls in sorted(REGISTRY.items()) if issubclass(cls, kind)}
 
@@ -52,7 +52,7 @@ def one_of(name: str, names: list[str]) -> str:
 
 @dataclass(frozen=True)
 class Part:
-    """Base of `Block`, `Stem` and `Head`; subclasses are frozen dataclasses."""
+    """Base of `Block`, `Stem`, `Head` and `Auxiliary`; subclasses are frozen dataclasses."""
 
     label: ClassVar[str] = ""
 
@@ -104,6 +104,15 @@ class Stem(Part, abstract=True):
 
 class Head(Part, abstract=True):
     """The last layers of a network, which end in one number a class."""
+
+    def layer(self, in_channels: int, num_classes: int) -> Layer:
+        raise TypeError(f"{type(self).__name__} is abstract: it has no layer")
+
+
+class Auxiliary(Part, abstract=True):
+    """A classifier beside the network that exists only while training; its loss counts by `weight`."""
+
+    weight: float
 
     def layer(self, in_channels: int, num_classes: int) -> Layer:
         raise TypeError(f"{type(self).__name__} is abstract: it has no layer")

@@ -81,7 +81,7 @@ class Space:
 
     def sample(self, rng: Random) -> Arch:
         """A uniform draw among all valid networks."""
-        return assemble(self._uniform.draw(rng)[0])
+        return assemble(self._uniform.draw(rng)[0], self.template.eps)
 
     # --------------------------------------------------------- to and from parameters (and Optuna)
 
@@ -102,7 +102,7 @@ class Space:
     def params(self, arch: Arch) -> dict[str, Label]:
         """The choices that make `arch`, by path; raise `SpaceError` when it does not lie in the space."""
         nodes, found = self._nodes, path_of(arch)
-        if len(nodes) == len(found):
+        if len(nodes) == len(found) and arch.eps == self.template.eps:
             labels = [self._labels(i, filling) for i, filling in enumerate(found)]
             if None not in labels:
                 return {path: label for some in labels if some for path, label in some.items()}
@@ -139,7 +139,7 @@ class Space:
         path = path_of(arch)
         for i, filling in enumerate(path):
             for other in self._near(i, filling):
-                neighbour = assemble((*path[:i], other, *path[i + 1 :]))
+                neighbour = assemble((*path[:i], other, *path[i + 1 :]), arch.eps)
                 if self.valid(neighbour):
                     yield neighbour
 

@@ -25,8 +25,8 @@ TRIED: dict[str, tuple[Any, ...]] = {
     "tuple[int, ...]": ((), (4, 8, 2, 2), (1, 1, 13, 1), (1, 2, 3, 4), (2,)),
 }
 
-# Fields that tie a part to one width of its stage: valid by themselves, but not in any place.
-TIED = {"transition", "widths"}
+# Fields that tie a part to one width of its stage, or change its size: valid by themselves, but not in any place.
+TIED = {"transition", "widths", "padding", "ceil", "valid"}
 
 
 def archs(*spaces: str) -> st.SearchStrategy[Arch]:

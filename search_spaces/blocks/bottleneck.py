@@ -26,12 +26,12 @@ class Bottleneck(Block):
         inner = max(1, round(out_channels * self.ratio))
         return chain(
             residual=add(
-                shortcut=shortcut(in_channels, out_channels, stride),
                 path=chain(
                     reduce=conv_norm_act(inner, act=self.act),
                     conv=conv_norm_act(inner, self.kernel, stride, act=self.act),
                     expand=conv_norm(out_channels),
                 ),
+                shortcut=shortcut(in_channels, out_channels, stride),
             ),
             act=Act(self.act),
         )

@@ -12,8 +12,7 @@ class Fire(Block):
 
     squeeze: squeezed channels over output channels (the paper's 1/8). share3: part of the output
     channels that the 3×3 expansion makes. bypass: `none`; `simple` adds the input where shapes allow;
-    `complex` adds a 1×1 convolution of it where they do not. A stride is a 3×3 max pool before the
-    module; `ceil` pools as the paper's Caffe did, without padding and rounding up.
+    `complex` adds a 1×1 convolution of it where they do not. A stride is a 3×3 max pool before the module.
     """
 
     squeeze: float = 0.125
@@ -21,7 +20,6 @@ class Fire(Block):
     bypass: str = "none"
     act: str = "relu"
     norm: bool = True
-    ceil: bool = False
 
     def check(self) -> None:
         check_act(self, self.act)
@@ -37,8 +35,7 @@ class Fire(Block):
             expand=concat(one=self._conv(out_channels - three), three=self._conv(three, 3)),
         )
         bypassed = self._bypassed(module, in_channels, out_channels)
-        pool = MaxPool(3, stride, 0, ceil=True) if self.ceil else MaxPool(3, stride, 1)
-        return chain(pool=pool, fire=bypassed) if stride > 1 else bypassed
+        return chain(pool=MaxPool(3, stride, 1), fire=bypassed) if stride > 1 else bypassed
 
     def _bypassed(self, module: Chain, in_channels: int, out_channels: int) -> Layer:
         if self.bypass != "none" and in_channels == out_channels:

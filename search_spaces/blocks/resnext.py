@@ -30,12 +30,12 @@ class Resnext(Block):
         inner = self.cardinality * max(1, round(out_channels * self.ratio / self.cardinality))
         return chain(
             residual=add(
-                shortcut=shortcut(in_channels, out_channels, stride),
                 path=chain(
                     reduce=conv_norm_act(inner, act=self.act),
                     grouped=conv_norm_act(inner, self.kernel, stride, groups=self.cardinality, act=self.act),
                     expand=conv_norm(out_channels),
                 ),
+                shortcut=shortcut(in_channels, out_channels, stride),
             ),
             act=Act(self.act),
         )

@@ -370,7 +370,7 @@ def test_resnext_with_one_path_is_a_bottleneck() -> None:
 
 def test_a_bottleneck_strides_in_its_middle_convolution() -> None:
     strides = [(leaf.kernel, leaf.stride) for leaf in leaves(Bottleneck().layer(16, 32, 2)) if isinstance(leaf, Conv)]
-    assert strides == [(1, 2), (1, 1), (3, 2), (1, 1)]
+    assert strides == [(1, 1), (3, 2), (1, 1), (1, 2)]
 
 
 def test_mobilenet_v2s_bottleneck_is_linear() -> None:

@@ -39,21 +39,6 @@ def test_the_cheapest_and_the_dearest(name: str, metric: str) -> None:
         assert written_out(name)[arch] == its_cost == cost(arch, 3, CLASSES)
 
 
-@pytest.mark.parametrize("bins", [1, 5, 64])
-@pytest.mark.parametrize("metric", METRICS)
-@pytest.mark.parametrize("name", SMALL)
-def test_the_histogram_holds_every_network(name: str, metric: str, bins: int) -> None:
-    """Rounding moves a network down by at most one bin."""
-    known = costs(name, metric)
-    histogram = SMALL[name].lattice(3, CLASSES).histogram(metric, bins)
-    assert sum(ways for _, ways in histogram) == len(known)
-    assert len(histogram) <= bins
-    width, seen = histogram[0][0], 0
-    for edge, ways in histogram:
-        seen += ways
-        assert sum(c < edge for c in known) <= seen <= sum(c < edge + width for c in known)
-
-
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("name", SMALL)
 def test_the_share_lies_within_its_bounds(name: str, metric: str) -> None:
