@@ -12,7 +12,7 @@ from dataclasses import MISSING, dataclass, fields
 from functools import lru_cache
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from search_spaces.errors import ArchError, SpaceError
 from search_spaces.holes import is_open
@@ -78,6 +78,10 @@ class Part:
 
     def check(self) -> None:
         """Raise `ArchError` when the values make no such part; called once no hole is left."""
+
+    def widened(self, factor: float) -> Self:
+        """The part with its own channels times `factor`; one without, or with relative ones, is the same."""
+        return self
 
     def __str__(self) -> str:
         said = [

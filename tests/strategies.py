@@ -26,7 +26,7 @@ TRIED: dict[str, tuple[Any, ...]] = {
 }
 
 # Fields that tie a part to one width of its stage, or change its size: valid by themselves, but not in any place.
-TIED = {"transition", "widths", "padding", "ceil", "valid"}
+TIED = {"transition", "widths", "ceil", "valid"}
 
 
 def archs(*spaces: str) -> st.SearchStrategy[Arch]:

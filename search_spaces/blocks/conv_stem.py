@@ -1,8 +1,9 @@
 """The usual first layers: one strided convolution, perhaps a max pool."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
-from search_spaces.layers import Chain, Layer, MaxPool, conv_then, valid
+from search_spaces.layers import Chain, Layer, MaxPool, conv_then, divisible, valid
 from search_spaces.part import Stem, check_act, check_channels, check_kernel, require
 
 
@@ -30,6 +31,9 @@ class ConvStem(Stem):
         check_act(self, self.act)
         require(1 <= self.stride <= 8, "a stride from 1 to 8", self)
         require(0 <= self.mix <= 8, "0 to 8 mixing convolutions", self)
+
+    def widened(self, factor: float) -> Self:
+        return replace(self, width=divisible(self.width * factor))
 
     def layer(self, in_channels: int) -> Layer:
         first = conv_then(self.norm, self.width, self.kernel, self.stride, self.act)

@@ -28,8 +28,8 @@ class Fire(Block):
         require(self.bypass in ("none", "simple", "complex"), "a bypass of none, simple or complex", self)
 
     def layer(self, in_channels: int, out_channels: int, stride: int) -> Layer:
-        three = round(out_channels * self.share3)
-        require(0 < three < out_channels, "a channel for each expansion", self)
+        require(out_channels >= 2, "a channel for each expansion", self)
+        three = min(max(1, round(out_channels * self.share3)), out_channels - 1)
         module = chain(
             squeeze=self._conv(max(1, round(out_channels * self.squeeze))),
             expand=concat(one=self._conv(out_channels - three), three=self._conv(three, 3)),

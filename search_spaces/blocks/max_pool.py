@@ -11,17 +11,18 @@ from search_spaces.part import MAX_KERNEL, Block, require
 class MaxPool(Block):
     """k×k max pool with the stage's stride; a 1×1 convolution with batch norm follows where the width must change.
 
-    ceil: round the size up, as Caffe did and with it SqueezeNet and GoogLeNet, which do not pad.
+    valid: no padding, which else keeps the size at stride 1. ceil: round the size up, as Caffe did and with
+    it SqueezeNet and GoogLeNet.
     """
 
     kernel: int = 3
-    padding: int = 1
+    valid: bool = False
     ceil: bool = False
 
     def check(self) -> None:
-        require(1 <= self.kernel <= MAX_KERNEL, f"a kernel from 1 to {MAX_KERNEL}", self)
-        require(0 <= 2 * self.padding < self.kernel, "a padding from 0 to less than half the kernel", self)
+        require(2 <= self.kernel <= MAX_KERNEL, f"a kernel from 2 to {MAX_KERNEL}", self)
+        require(self.valid or self.kernel % 2 == 1, "an odd kernel, where it pads,", self)
 
     def layer(self, in_channels: int, out_channels: int, stride: int) -> Layer:
-        pool = L.MaxPool(self.kernel, stride, self.padding, self.ceil)
+        pool = L.MaxPool(self.kernel, stride, 0 if self.valid else self.kernel // 2, self.ceil)
         return pool if in_channels == out_channels else chain(pool=pool, project=conv_norm(out_channels))

@@ -1,8 +1,20 @@
 """Global average pooling and one linear layer: the head of nearly every network since 2014."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
-from search_spaces.layers import Act, AdaptivePool, BatchNorm, Dropout, Flatten, Layer, Linear, chain, conv_norm_act
+from search_spaces.layers import (
+    Act,
+    AdaptivePool,
+    BatchNorm,
+    Dropout,
+    Flatten,
+    Layer,
+    Linear,
+    chain,
+    conv_norm_act,
+    divisible,
+)
 from search_spaces.part import MAX_CHANNELS, Head, check_act, require
 
 
@@ -25,6 +37,10 @@ class PoolHead(Head):
         require(0 <= self.width <= MAX_CHANNELS, f"a width from 0 to {MAX_CHANNELS}", self)
         require(0 <= self.hidden <= MAX_CHANNELS, f"0 to {MAX_CHANNELS} hidden features", self)
         require(0 <= self.dropout < 1, "a dropout in [0, 1)", self)
+
+    def widened(self, factor: float) -> Self:
+        width, hidden = (divisible(channels * factor) if channels else 0 for channels in (self.width, self.hidden))
+        return replace(self, width=width, hidden=hidden)
 
     def layer(self, in_channels: int, num_classes: int) -> Layer:
         parts: dict[str, Layer] = {}

@@ -159,7 +159,7 @@ def test_a_network_reads_at_other_resolutions_and_says_when_it_cannot() -> None:
     assert arch.at(160).stages == arch.stages
     with pytest.raises(ArchError, match="resolution"):
         arch.at(0)
-    pooled = Arch.parse("r16 | conv_stem(width=8, stride=8) | max_pool(padding=0, ceil=true) c8 s2 | pool_head")
+    pooled = Arch.parse("r16 | conv_stem(width=8, stride=8) | max_pool(valid=true, ceil=true) c8 s2 | pool_head")
     pooled.check()
     with pytest.raises(ArchError, match="at least 1×1"):
         pooled.at(8).check()

@@ -60,11 +60,6 @@ def around(block: Block, width: int, stride: int, before: int = 16, resolution: 
     return Arch(resolution, ConvStem(before, stride=1), (Stage(block, width, stride=stride),), PoolHead())
 
 
-def keeps_the_rule(part: Part) -> bool:
-    """Whether a part's strided pool rounds as everything else does; `ceil` is Caffe's exception."""
-    return not getattr(part, "ceil", False)
-
-
 def macs(layer: Layer, *shape: int) -> int:
     return layer_cost(layer, Shape(*shape))[1].macs
 
@@ -100,9 +95,7 @@ def test_fields_do_not_change_the_shape(
 ) -> None:
     shape = Shape(in_channels, size, size + 1)
     layer = block.layer(in_channels, out_channels, stride)
-    if keeps_the_rule(block):
-        assert layer.out(shape) == Shape(out_channels, -(-size // stride), -(-(size + 1) // stride))
-    assert layer.out(shape).channels == out_channels
+    assert layer.out(shape) == Shape(out_channels, -(-size // stride), -(-(size + 1) // stride))
 
 
 @pytest.mark.parametrize("stride", [1, 2])

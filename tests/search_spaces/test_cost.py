@@ -99,10 +99,10 @@ def test_ledger_rows_are_named_after_their_place() -> None:
 
 def test_what_does_not_fit_is_said_with_its_place() -> None:
     arch = Arch.parse(
-        "r16 | conv_stem(width=8, stride=8) | fire c16 | max_pool(padding=0, ceil=true) c16 s2 | pool_head"
+        "r16 | conv_stem(width=8, stride=8) | fire c16 | max_pool(valid=true, ceil=true) c16 s2 | pool_head"
     )
     assert cost(arch).flops > 0
-    with pytest.raises(ArchError, match=r"stage2\.0 \(max_pool\(padding=0, ceil=true\)\): a feature map must stay"):
+    with pytest.raises(ArchError, match=r"stage2\.0 \(max_pool\(valid=true, ceil=true\)\): a feature map must stay"):
         ledger(arch.at(8))
     with pytest.raises(ArchError, match="must stay at least 1×1"):
         cost(arch.at(8))
