@@ -7,9 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from nas import device as devices
+from nas.auxiliary import WithAuxiliaries
 from nas.build import build
 from nas.profile import flops
 from nas.recipe import Recipe
@@ -74,9 +75,14 @@ class Evaluator:
         except ArchError as error:
             raise Failed("too small", f"{pixels} px do not reach the head: {error}") from None
         self._count(network, arch.at(pixels))
-        devices.place(network, self.images.device)
+        trainee: nn.Module = network
+        if any(stage.aux for stage in arch.stages):
+            trainee = WithAuxiliaries(network, arch.at(pixels), self.images.channels, self.num_classes)
+        devices.place(trainee, self.images.device)
         built = time.perf_counter()
-        trained = train(network, self.images, pixels, self.recipe, seed, deadline=deadline, on_point=on_point)
+        trained = train(
+            network, self.images, pixels, self.recipe, seed, trainee=trainee, deadline=deadline, on_point=on_point
+        )
         weights = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
         timings = {"build": built - start, "training": trained.training_s, "validation": trained.validation_s}
         return Evaluation(trained.accuracy, trained, pixels, timings, weights)

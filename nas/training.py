@@ -10,12 +10,14 @@ import time
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nas import device as devices
+from nas.auxiliary import loss_of
 from nas.data import ImageData, Split, to_channels
 from nas.recipe import Recipe
 
@@ -122,37 +124,43 @@ def train(
     recipe: Recipe,
     seed: int,
     *,
+    trainee: nn.Module | None = None,
     deadline: float = math.inf,
     on_point: Callable[[Point], None] = lambda point: None,
 ) -> Trained:
     """Train `network` in place on the training split; raise `Failed` when it diverges or passes the deadline.
 
+    `trainee` is what is trained: the network itself unless it has auxiliary classifiers around it.
+
     `deadline` is a `time.monotonic()`. The averaged weights, where the recipe asks for them, are what is left
     in the network and what is validated.
     """
-    return _Run(network, images, pixels, recipe, seed).go(deadline, on_point)
+    return _Run(network, trainee or network, images, pixels, recipe, seed).go(deadline, on_point)
 
 
 class _Run:
     """The state of one training run."""
 
-    def __init__(self, network: nn.Module, images: Images, pixels: int, recipe: Recipe, seed: int) -> None:
+    def __init__(
+        self, network: nn.Module, trainee: nn.Module, images: Images, pixels: int, recipe: Recipe, seed: int
+    ) -> None:
         self.clock = time.perf_counter()  # images, optimizer and averages are training's own preparation
-        self.network, self.images, self.pixels, self.recipe = network, images, pixels, recipe
+        self.network, self.trainee = network, trainee
+        self.images, self.pixels, self.recipe = images, pixels, recipe
         self.inputs, self.labels = images.split("train", pixels)
         self.batch = min(recipe.batch_size, len(self.labels))
         self.steps = recipe.total_steps(len(self.labels))
         self.generator = torch.Generator().manual_seed(seed)
-        self.optimizer = make_optimizer(network, recipe, self.batch)
-        self.average = Average(network, recipe.ema) if recipe.ema else None
-        self.forward: Callable[[Tensor], Tensor] = torch.compile(network) if recipe.compile else network
+        self.optimizer = make_optimizer(trainee, recipe, self.batch)
+        self.average = make_average(network, recipe, self.steps)
+        self.forward: Callable[[Tensor], Any] = torch.compile(trainee) if recipe.compile else trainee
         self.losses: list[Tensor] = []
         self.trained = Trained()
 
     def go(self, deadline: float, on_point: Callable[[Point], None]) -> Trained:
         points = self.recipe.evaluations
         checkpoints = {round(self.steps * i / points) for i in range(1, points)} - {0, self.steps}
-        self.network.train()
+        self.trainee.train()
         for step, chosen in enumerate(self._batches(), 1):
             self._step(step, chosen)
             if step in checkpoints or step == self.steps:
@@ -176,13 +184,14 @@ class _Run:
     def _step(self, step: int, chosen: Tensor) -> None:
         recipe = self.recipe
         inputs = augmented(self.images.normalised(self.inputs[chosen]), recipe.augment, self.generator)
-        set_rate(self.optimizer, recipe, self.batch, (step - 0.5) / self.steps)
+        epoch = (step - 0.5) * self.batch / len(self.labels)
+        set_rate(self.optimizer, recipe, self.batch, (step - 0.5) / self.steps, epoch)
         with devices.autocast(self.images.device, recipe.precision):
-            logits = self.forward(inputs)
-        loss = F.cross_entropy(logits.float(), self.labels[chosen], label_smoothing=recipe.label_smoothing)
+            outputs = self.forward(inputs)
+        loss = loss_of(outputs, self.labels[chosen], recipe.label_smoothing)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.network.parameters(), recipe.grad_clip)
+        nn.utils.clip_grad_norm_(self.trainee.parameters(), recipe.grad_clip)
         self.optimizer.step()
         if self.average:
             self.average.update(self.network, step)
@@ -269,27 +278,46 @@ def make_optimizer(network: nn.Module, recipe: Recipe, batch: int) -> torch.opti
     return torch.optim.SGD(groups, lr=rate, momentum=recipe.momentum, nesterov=recipe.momentum > 0, fused=True)
 
 
-def set_rate(optimizer: torch.optim.Optimizer, recipe: Recipe, batch: int, progress: float) -> None:
-    """The learning rate at a progress in (0, 1): linear warm-up, then linear, cosine or no decay."""
+def set_rate(optimizer: torch.optim.Optimizer, recipe: Recipe, batch: int, progress: float, epoch: float) -> None:
+    """The learning rate at a progress in (0, 1): linear warm-up, then linear, cosine, stepwise or no decay."""
     if progress < recipe.warmup:
         factor = progress / recipe.warmup
     else:
         rest = (progress - recipe.warmup) / (1 - recipe.warmup)
-        factor = {"onecycle": 1 - rest, "cosine": (1 + math.cos(math.pi * rest)) / 2, "constant": 1.0}[recipe.schedule]
+        factor = {
+            "onecycle": 1 - rest,
+            "cosine": (1 + math.cos(math.pi * rest)) / 2,
+            "stepwise": (1 - recipe.decay) ** (epoch // recipe.decay_epochs),
+            "constant": 1.0,
+        }[recipe.schedule]
     for group in optimizer.param_groups:
         group["lr"] = recipe.lr * batch / 64 * factor
 
 
-class Average:
-    """Exponential moving average of weights and batch-norm statistics, debiased in its first steps."""
+def make_average(network: nn.Module, recipe: Recipe, steps: int) -> Average | None:
+    """The averaged weights that a recipe asks for."""
+    if recipe.ema:
+        return Average(network, lambda step: min(recipe.ema, step / (step + 10)))
+    if recipe.polyak:
+        first = steps - max(1, round(steps * recipe.polyak))
+        return Average(network, lambda step: (step - first - 1) / (step - first) if step > first else 0.0)
+    return None
 
-    def __init__(self, network: nn.Module, decay: float) -> None:
+
+class Average:
+    """A running average of weights and batch-norm statistics.
+
+    decay: how much of the average stays at a step, counted from 1. Exponential averages are debiased in their
+    first steps; Polyak's (1992) weighs each step of the run's last part alike.
+    """
+
+    def __init__(self, network: nn.Module, decay: Callable[[int], float]) -> None:
         self.decay = decay
         self.network = deepcopy(network)
 
     @torch.no_grad()
     def update(self, network: nn.Module, step: int) -> None:
-        decay = min(self.decay, step / (step + 10))
+        decay = self.decay(step)
         for mine, theirs in zip(self.network.state_dict().values(), network.state_dict().values(), strict=True):
             if mine.is_floating_point():
                 mine.lerp_(theirs, 1 - decay)

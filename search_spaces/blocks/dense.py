@@ -14,7 +14,8 @@ class Dense(Block):
     k×k to growth, concatenated with its input. The transition is batch norm, activation and a 1×1
     convolution: with it any block may follow. `transition=false` ends with the grown channels, which
     must then be the stage's width (DenseNet's last block). The paper pools 2×2 after a transition;
-    here that pool opens the next stage, as its stride.
+    here that pool opens the next stage, as its stride. ceil: round an odd size up there, as all blocks do;
+    the usual implementations round down.
     """
 
     layers: int = 4
@@ -23,6 +24,7 @@ class Dense(Block):
     kernel: int = 3
     act: str = "relu"
     transition: bool = True
+    ceil: bool = True
 
     def check(self) -> None:
         check_kernel(self, self.kernel)
@@ -34,7 +36,7 @@ class Dense(Block):
     def layer(self, in_channels: int, out_channels: int, stride: int) -> Layer:
         parts: dict[str, Layer] = {}
         if stride > 1:
-            parts["pool"] = AvgPool(stride, stride, ceil=True)
+            parts["pool"] = AvgPool(stride, stride, ceil=self.ceil)
         parts |= {f"layer{i}": concat(identity=Identity(), new=self._new()) for i in range(1, self.layers + 1)}
         if self.transition:
             parts["transition"] = chain(norm=BatchNorm(), act=Act(self.act), conv=Conv(out_channels))

@@ -20,7 +20,7 @@ def densenet(layers: tuple[int, ...]) -> Arch:
     for i, n in enumerate(layers):
         last = i + 1 == len(layers)
         width = (width + n * GROWTH) // (1 if last else 2)
-        stages.append(Stage(Dense(n, GROWTH, transition=not last), width, stride=1 if i == 0 else 2))
+        stages.append(Stage(Dense(n, GROWTH, transition=not last, ceil=False), width, stride=1 if i == 0 else 2))
     return Arch(224, ConvStem(2 * GROWTH, kernel=7, pool=True), tuple(stages), PoolHead(preact=True))
 
 

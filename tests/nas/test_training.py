@@ -8,11 +8,23 @@ import time
 import pytest
 import torch
 
+from nas.auxiliary import WithAuxiliaries, loss_of
 from nas.build import build
 from nas.data import ImageData, Split
 from nas.evaluate import Evaluator
-from nas.recipe import Recipe
-from nas.training import Average, Failed, Images, Point, augmented, make_optimizer, set_rate, train, validate
+from nas.recipe import GOOGLENET, Recipe
+from nas.training import (
+    Average,
+    Failed,
+    Images,
+    Point,
+    augmented,
+    make_average,
+    make_optimizer,
+    set_rate,
+    train,
+    validate,
+)
 from search_spaces import Arch
 
 TINY = Arch.parse("r32 | conv_stem(width=8) | bottleneck c16 s2 | pool_head")
@@ -148,7 +160,7 @@ def test_the_rate_climbs_then_falls_to_nothing(images: Images) -> None:
     optimizer = make_optimizer(network(), RECIPE, 64)
     rates = []
     for step in range(100):
-        set_rate(optimizer, RECIPE, 64, (step + 0.5) / 100)
+        set_rate(optimizer, RECIPE, 64, (step + 0.5) / 100, 0.0)
         rates.append(optimizer.param_groups[0]["lr"])
     peak = rates.index(max(rates))
     assert abs(peak - 100 * RECIPE.warmup) <= 1
@@ -166,7 +178,7 @@ def test_biases_and_norms_do_not_decay() -> None:
 
 def test_the_average_follows_the_weights() -> None:
     net = network()
-    average = Average(net, 0.9)
+    average = Average(net, lambda step: min(0.9, step / (step + 10)))
     with torch.no_grad():
         for p in net.parameters():
             p.fill_(1.0)
@@ -174,3 +186,50 @@ def test_the_average_follows_the_weights() -> None:
         average.update(net, step)
     average.give(net)
     assert all(torch.allclose(p, torch.ones_like(p), atol=1e-3) for p in net.parameters())
+
+
+def test_polyaks_average_weighs_the_last_part_alike() -> None:
+    net, other = network(), network()
+    average = make_average(net, RECIPE.with_(ema=0.0, polyak=0.5), 8)
+    assert average is not None
+    for step in range(1, 9):
+        with torch.no_grad():
+            for p in net.parameters():
+                p.fill_(float(step))
+        average.update(net, step)
+    average.give(other)
+    assert all(torch.allclose(p, torch.full_like(p, (5 + 6 + 7 + 8) / 4)) for p in other.parameters())
+
+
+def test_googlenets_rate_falls_by_4_percent_every_8_epochs() -> None:
+    optimizer, rates = make_optimizer(network(), GOOGLENET, 32), {}
+    for epoch in (0.5, 7.9, 8.1, 15.9, 16.0, 89.0):
+        set_rate(optimizer, GOOGLENET, 32, epoch / GOOGLENET.epochs, epoch)
+        rates[epoch] = optimizer.param_groups[0]["lr"]
+    assert optimizer.param_groups[0]["momentum"] == 0.9
+    assert rates[0.5] == rates[7.9] == pytest.approx(0.01)
+    assert rates[8.1] == rates[15.9] == pytest.approx(0.01 * 0.96)
+    assert rates[16.0] == pytest.approx(0.01 * 0.96**2)
+    assert rates[89.0] == pytest.approx(0.01 * 0.96**11)
+
+
+def test_the_loss_adds_the_auxiliary_classifiers_by_their_weight() -> None:
+    """Uniform logits of 10 classes cost log 10 each."""
+    logits, labels = torch.zeros(4, 10), torch.tensor([0, 1, 2, 3])
+    assert float(loss_of(logits, labels, 0.0)) == pytest.approx(math.log(10))
+    both = loss_of((logits, [(0.3, logits), (0.3, logits)]), labels, 0.0)
+    assert float(both) == pytest.approx(1.6 * math.log(10))
+
+
+def test_auxiliary_classifiers_teach_and_leave_no_trace(images: Images) -> None:
+    """Their gradient reaches the stages before them; what is left is the deployed network."""
+    arch = Arch.parse("r16 | conv_stem(width=8) | fire c16 + aux_head(size=2, hidden=16) | fire c16 s2 | pool_head")
+    net = build(arch, images.channels, 10)
+    trainee = WithAuxiliaries(net, arch, images.channels, 10)
+    _, ((_, logits),) = trainee.train()(torch.randn(4, images.channels, 16, 16))
+    logits.sum().backward()
+    assert net.stem.conv.weight.grad is not None
+    assert net.stage2[0] is not None
+    assert all(p.grad is None for p in net.stage2.parameters())
+    evaluation = Evaluator(RECIPE, images).evaluate(arch, 0)
+    assert evaluation.weights.keys() == net.state_dict().keys()
