@@ -6,11 +6,13 @@ import argparse
 import json
 from dataclasses import asdict
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 from nas import cli
 from nas.cli import positive
 from nas.errors import UserError
+from search_spaces import zoo
 from search_spaces.arch import Arch
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ FLOPs and logits. Weights of nas.train are taken where there are any, else those
 examples:
   python -m nas.export --study mobile-300MFLOPs-fashion-subset --best --out mobilenet
   python -m nas.export --study mobile-300MFLOPs-fashion-subset --trial 12 --out twelve --name twelve
+  python -m nas.export --zoo mobilenet_v2 --weights mobilenet_v2-b0353104.pth --out v2
   python -m nas.export --arch "r224 | conv_stem(width=32) | … | pool_head(width=1280)" --out mine
 """
 
@@ -41,6 +44,13 @@ def parser() -> argparse.ArgumentParser:
     cli.add_study(result)
     cli.add_choice(result)
     result.add_argument("--arch", metavar="TEXT", help="instead of a study's, this network, freshly initialised")
+    result.add_argument("--zoo", metavar="NAME", help="instead, a paper's network (python -m nas.zoo lists them)")
+    result.add_argument(
+        "--weights",
+        type=Path,
+        metavar="FILE",
+        help="of --zoo, a state dict of torchvision or timm: .safetensors or .pth",
+    )
     result.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder to write, made if need be")
     result.add_argument("--name", default="network", help="name of the module and of its files")
     result.add_argument("--untrained", action="store_true", help="a fresh initialisation, even where weights exist")
@@ -56,22 +66,70 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     args = parser().parse_args(argv)
-    arch = None if args.arch is None else Arch.parse(args.arch)  # a mistake is told before torch is loaded
-    if arch is not None and (args.study or args.best or args.trial is not None):
-        raise UserError("a network is either a study's or --arch TEXT, but got both: leave one out")
+    arch = _given(args)  # a mistake is told before torch is loaded
 
     from nas.exporters.proof import prove
     from nas.exporters.python_module import check_name, export
 
     check_name(args.name)
-    package = from_study(args) if arch is None else fresh(arch, args.in_channels or 3, args.num_classes or 1000)
+    if args.weights:
+        package = published(args.zoo, args.weights)
+    else:
+        usual = zoo.find(args.zoo).in_channels if args.zoo else 3
+        channels, classes = args.in_channels or usual, args.num_classes or 1000
+        package = from_study(args) if arch is None else fresh(arch, channels, classes)
     folder = export(package, args.out, args.name)
     report = summary(package, prove(folder, package, args.name), folder, args.name)
     print(json.dumps(report, indent=2, ensure_ascii=False) if args.json else pretty(report))
     return 0
 
 
+def _given(args: argparse.Namespace) -> Arch | None:
+    """The network of `--arch` or `--zoo`; None for a study's."""
+    from_a_study = args.study or args.best or args.trial is not None
+    if sum(map(bool, (args.arch, args.zoo, from_a_study))) > 1:
+        raise UserError("a network is a study's, --arch TEXT or --zoo NAME, but got more than one of them")
+    if args.weights and (not args.zoo or args.num_classes or args.in_channels):
+        raise UserError(
+            "--weights go with --zoo NAME, and tell channels and classes themselves, but got them otherwise"
+        )
+    if args.zoo:
+        return zoo.find(args.zoo).arch
+    return None if args.arch is None else Arch.parse(args.arch)
+
+
 # ------------------------------------------------------------------------------- what is taken home
+
+
+def published(name: str, path: Path) -> Package:
+    """A network of the zoo with the weights of its other implementation; raise `UserError` when they are not its."""
+    from nas.exporters.package import Package
+    from nas.weights import translated
+
+    network = zoo.find(name)
+    weights, in_channels, num_classes = translated(network, _read(path))
+    assert network.judge is not None
+    origin = {"network": name, "paper": network.paper, "weights": f"{network.judge.library}'s form, from {path.name}"}
+    return Package(network.arch, in_channels, num_classes, weights, provenance=origin)
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    """A state dict from a file, without unpickling anything but tensors."""
+    if path.suffix == ".safetensors":
+        return _load(path)
+    import torch
+
+    try:
+        found: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    except UnpicklingError:
+        raise UserError(
+            f"weights must be a safetensors file or a state dict of tensors, but {path} is neither"
+        ) from None
+    except (OSError, RuntimeError, ValueError, EOFError) as error:
+        raise UserError(f"weights must be a safetensors file or a state dict, but {path} says: {error}") from None
+    if not isinstance(found, dict) or not all(isinstance(value, torch.Tensor) for value in found.values()):
+        raise UserError(f"weights must be a state dict, names with tensors, but {path} holds something else")
+    return found
 
 
 def fresh(arch: Arch, in_channels: int, num_classes: int, **known: Any) -> Package:
@@ -181,7 +239,7 @@ def summary(package: Package, proof: Proof, folder: Path, name: str) -> dict[str
         "folder": str(folder),
         "files": {kind: {"path": str(path), "bytes": path.stat().st_size} for kind, path in files.items()},
         "trained": package.accuracy is not None,
-        "accuracy_text": str(package.accuracy or "none, as the weights are a fresh initialisation"),
+        "accuracy_text": package.accuracy_text,
         **spec(package, name),
         "proof": asdict(proof),
     }

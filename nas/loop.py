@@ -76,11 +76,10 @@ class Search:
         trial = self.study.ask()
         trial.set_user_attr("worker", me())
         try:
-            arch = ask(trial, self.feasible)
-            exact = self.feasible.cost(arch)
+            arch, about = self._propose(trial)
+            exact = self.stored.cost_of(arch)
             seed = mixed(self.evaluator.recipe.seed, trial.number)
-            counts = self.sampler.counts.pop(trial.number, None)
-            self._note(trial, arch=str(arch), cost=asdict(exact), seed=seed, proposals=asdict(counts) if counts else {})
+            self._note(trial, arch=str(arch), cost=asdict(exact), seed=seed, **about)
             self.reporter.started(trial.number, arch, exact.flops)
             evaluation = self.evaluator.evaluate(arch, seed, self.reporter.point)
         except Failed as failure:
@@ -101,6 +100,12 @@ class Search:
         self.candidates = self.stored.candidates()
         self._drop_dominated()
         self._tell_reporter(trial.number, limits, begin)
+
+    def _propose(self, trial: Trial) -> tuple[Arch, dict[str, Any]]:
+        """The next architecture, and what to note of how it came about."""
+        arch = ask(trial, self.feasible)
+        counts = self.sampler.counts.pop(trial.number, None)
+        return arch, {"proposals": asdict(counts) if counts else {}}
 
     def _record(self, trial: Trial, evaluation: Evaluation, flops: int) -> None:
         """The weights first, the trial last: a trial that is complete has all of its parts."""

@@ -27,6 +27,7 @@ examples:
   python -m nas.search --budget 300MFLOPs --space mobile
   python -m nas.search --budget 300MFLOPs --data path/to/images --num-classes 12
   python -m nas.search --budget "150MMACs, 3Mparams" --space mixed --sampler evolution --timeout 2h
+  python -m nas.search --budget 350MFLOPs --seeds-from zoo:mobilenet_v2
   python -m nas.search --budget 400MFLOPs --space my_space.py:space --resolution 128-224
 """
 TRIALS, TIMEOUT_S = 18, 9 * 60.0
@@ -46,6 +47,7 @@ def parser() -> argparse.ArgumentParser:
     study.add_argument("--storage", metavar="URL", help="an Optuna storage (default: an SQLite file in --results)")
     study.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="studies and exports")
     study.add_argument("--sampler", default="tpe", metavar="NAME", help="evolution, gp, nsga2, nsga3, random or tpe")
+    study.add_argument("--seeds-from", metavar="SPEC", help="first trials: zoo:mobilenet_v2,… (see nas.zoo)")
     study.add_argument("--seed", type=int, default=0, help="of proposals, weights and batches")
     add_training(result)
     result.add_argument("--no-export", action="store_true", help="leave the best network where it is")
@@ -94,6 +96,11 @@ def main(argv: list[str] | None = None) -> int:
     limits = Limits(args.trials, args.timeout) if args.trials or args.timeout else Limits(TRIALS, TIMEOUT_S)
     search = session.search
     note(session.describe(limits))
+    if args.seeds_from:
+        from nas.seeds import enqueue
+
+        for line in enqueue(session.stored, feasible, args.seeds_from):
+            note(line)
     with Lines(limits.trials, search.done()) as search.reporter:
         ended = search.run(limits)
     if not session.stored.complete():

@@ -77,9 +77,12 @@ def open_session(args: argparse.Namespace, feasible: Feasible) -> Session:
     data = datasets.load(args.data, seed=args.seed, size=LARGEST_IMAGE * recipe.resolution)
     sampler = BudgetedSampler(proposer, feasible, args.seed)
     name = args.study or study_name(args, feasible)
-    meta = _meta(args, feasible, recipe, data, device, args.results / name)
+    space = {"space": args.space, "space_fingerprint": feasible.space.fingerprint, "sampler": args.sampler}
+    space |= {"resolution": args.resolution, "budget": str(feasible.budget)}
+    deployed = {"in_channels": feasible.in_channels, "num_classes": feasible.num_classes}
+    meta = about({**space, **deployed, "seed": args.seed}, recipe, data, device, args.results / name)
     stored = create_study(args.storage or default_storage(args.results), name, meta, sampler)
-    _require_same(stored, meta)
+    require_same(stored, meta)
     kept = Recipe.from_json(stored.meta["recipe"])
     evaluator = Evaluator(kept, Images(data, feasible.in_channels, device), args.candidate_timeout)
     return Session(stored, Search(stored, feasible, sampler, evaluator, Reporter()), feasible)
@@ -126,31 +129,20 @@ def study_name(args: argparse.Namespace, feasible: Feasible) -> str:
     return re.sub(r"[^\w.-]+", "-", "-".join(said))
 
 
-def _meta(
-    args: argparse.Namespace,
-    feasible: Feasible,
-    recipe: Recipe,
-    data: datasets.ImageData,
-    device: torch.device,
-    folder: Path,
+def about(
+    chosen: dict[str, Any], recipe: Recipe, data: datasets.ImageData, device: torch.device, folder: Path
 ) -> dict[str, Any]:
+    """What a study keeps of itself; `chosen` is where its networks come from and how they are deployed."""
     return {
-        "space": args.space,
-        "space_fingerprint": feasible.space.fingerprint,
-        "resolution": args.resolution,
-        "budget": str(feasible.budget),
-        "in_channels": feasible.in_channels,
-        "num_classes": feasible.num_classes,
+        **chosen,
         "recipe": recipe.to_json(),
-        "data": args.data,
+        "data": recipe.data,
         "data_fingerprint": data.fingerprint,
         "data_classes": len(data.classes),
         "classes": list(data.classes),
         "licence": data.licence,
-        "mean": _as_channels(data.mean, feasible.in_channels),
-        "std": _as_channels(data.std, feasible.in_channels),
-        "sampler": args.sampler,
-        "seed": args.seed,
+        "mean": _as_channels(data.mean, chosen["in_channels"]),
+        "std": _as_channels(data.std, chosen["in_channels"]),
         "folder": str(folder.resolve()),
         "device": devices.describe(device),
         "versions": versions(),
@@ -175,7 +167,7 @@ def versions() -> dict[str, str]:
     return said | {"git": found.stdout.strip()} if found.returncode == 0 else said
 
 
-def _require_same(stored: Stored, meta: dict[str, Any]) -> None:
+def require_same(stored: Stored, meta: dict[str, Any]) -> None:
     """Refuse to go on with a study of another space, budget, data set or recipe: its trials would not compare."""
     was, wanted = dict(stored.meta["recipe"]), dict(meta["recipe"])
     was.pop("precision"), wanted.pop("precision")  # the study's own goes on

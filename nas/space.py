@@ -164,17 +164,7 @@ def account(feasible: Feasible, arch: Arch, offered: Space) -> dict[str, Any]:
         "in_budget": feasible.budget.fits(total),
         "part_of_budget": feasible.budget.excess(total),
         "stages": {f"stage{i}": str(stage) for i, stage in enumerate(arch.stages, 1)},
-        "ledger": [
-            {
-                "name": row.name,
-                "text": row.text,
-                "input": list(row.input),
-                "output": list(row.output),
-                **{name: getattr(row.cost, name) for name in (*COSTS, "activations")},
-                "uncounted": dict(row.uncounted),
-            }
-            for row in rows
-        ],
+        "ledger": [row.as_data() for row in rows],
     }
 
 

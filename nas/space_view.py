@@ -27,10 +27,7 @@ EIGHTHS = " ▏▎▍▌▋▊▉"
 
 def show(found: dict[str, Any]) -> None:
     """Print an overview of a space, or the account of an architecture."""
-    console = Console(highlight=False)
-    if not console.is_terminal and "COLUMNS" not in os.environ:
-        console = Console(highlight=False, width=PIPED_WIDTH)
-    view = _View(console)
+    view = View(console())
     if "ledger" in found:
         view.account(found)
     else:
@@ -40,7 +37,17 @@ def show(found: dict[str, Any]) -> None:
         view.fact("plot", f"written to {found['plot']}")
 
 
-class _View:
+def console() -> Console:
+    """Standard output, wide where nobody said how wide it is."""
+    found = Console(highlight=False)
+    if not found.is_terminal and "COLUMNS" not in os.environ:
+        return Console(highlight=False, width=PIPED_WIDTH)
+    return found
+
+
+class View:
+    """The elements that accounts are printed with."""
+
     def __init__(self, console: Console) -> None:
         self.console = console
 

@@ -23,6 +23,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from nas.errors import UserError
 from nas.pareto import front
 from search_spaces.arch import Arch
+from search_spaces.budget import Budget
 from search_spaces.cost import Cost, cost
 
 if TYPE_CHECKING:
@@ -141,6 +142,15 @@ class Stored:
         report: dict[str, Any] | None = self._trained.get(f"trained:{arch}")
         return report
 
+    @property
+    def budget(self) -> Budget:
+        """The limits that every candidate keeps; none for a study of known networks."""
+        return Budget.parse(self.meta["budget"]) if self.meta["budget"] else Budget()
+
+    def cost_of(self, arch: Arch) -> Cost:
+        """What an architecture costs as this study deploys it."""
+        return cost(arch, self.meta["in_channels"], self.meta["num_classes"])
+
     def _kept(self, trial: FrozenTrial) -> Candidate:
         """A finished trial never changes, so it is read once."""
         if trial.number not in self._finished:
@@ -159,7 +169,7 @@ class Stored:
                 trial.state, trial.state.name.lower()
             ),
             arch=arch,
-            cost=cost(arch, self.meta["in_channels"], self.meta["num_classes"]),
+            cost=self.cost_of(arch),
             accuracy=trial.values[0] if trial.state == TrialState.COMPLETE else None,
             reason=attrs.get("reason", ""),
             seconds=trial.duration.total_seconds() if trial.duration else None,

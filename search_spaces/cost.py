@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from search_spaces.arch import Arch, Stage, block_layer
 from search_spaces.errors import ArchError
@@ -80,6 +80,12 @@ class Row:
     cost: Cost
     uncounted: tuple[tuple[str, int], ...]
     """(operation, output elements) that count nothing in `flops`, as fvcore leaves them out."""
+
+    def as_data(self) -> dict[str, Any]:
+        """The line as plain values."""
+        counted = {name: getattr(self.cost, name) for name in ("flops", "macs", "params", "activations")}
+        shapes = {"input": list(self.input), "output": list(self.output)}
+        return {"name": self.name, "text": self.text, **shapes, **counted, "uncounted": dict(self.uncounted)}
 
 
 def cost(arch: Arch, in_channels: int = 3, num_classes: int = 1000) -> Cost:

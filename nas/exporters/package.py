@@ -58,7 +58,7 @@ class Package:
     deployed_channels: int | None = None
     deployed_classes: int | None = None
     accuracy: Accuracy | None = None
-    """None: never trained."""
+    """None: never measured."""
     provenance: Mapping[str, Any] = field(default_factory=dict)
     """Plain values, in the order in which they are told: study, trial, space, budget, …"""
     record: Mapping[str, Any] = field(default_factory=dict)
@@ -89,6 +89,15 @@ class Package:
     def cost(self) -> Cost:
         """What the network costs as deployed."""
         return cost(*self.as_deployed)
+
+    @property
+    def accuracy_text(self) -> str:
+        """What is known of its accuracy, in words."""
+        if self.accuracy is not None:
+            return str(self.accuracy)
+        if "weights" in self.provenance:
+            return "not measured here: the weights are another implementation's"
+        return "none: the weights are a fresh initialisation, never trained"
 
     def module(self) -> nn.Sequential:
         """The search's own module with these weights, in eval mode."""

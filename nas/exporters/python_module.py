@@ -54,7 +54,9 @@ def docstring(package: Package, name: str) -> str:
     _, channels, classes = package.as_deployed
     cost, side = package.cost, package.arch.resolution
     facts = [(key, value) for key, value in package.provenance.items() if value not in (None, "", {}, [])]
-    found = [("found in", ", ".join(f"{key} {value}" for key, value in facts))] if facts else []
+    searched = "study" in package.provenance
+    label = "found in" if searched else "from"
+    found = [(label, ", ".join(f"{key} {value}" for key, value in facts))] if facts else []
     deployed = f"{channels}×{side}×{side} images, {classes:,} classes: what these costs are counted for"
     table = [
         *found,
@@ -64,9 +66,9 @@ def docstring(package: Package, name: str) -> str:
         ("params", f"{cost.params:,} ({cost.size_bytes / 1e6:.1f} MB in fp32)"),
         ("weights", f"for {package.in_channels} channels and {package.num_classes:,} classes, in {name}.safetensors"),
         *_images(package),
-        ("accuracy", str(package.accuracy or "none: the weights are a fresh initialisation, never trained")),
+        ("accuracy", package.accuracy_text),
     ]
-    origin = ", found by architecture search" if facts else ""
+    origin = ", found by architecture search" if searched else ""
     return "\n".join(
         (
             f'"""An image classifier: {_family(package)}{origin}.',

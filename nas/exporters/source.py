@@ -27,7 +27,7 @@ from nas.exporters.expressions import (
 from nas.exporters.features import Step
 from nas.exporters.functions import Function
 from search_spaces.arch import Arch
-from search_spaces.layers import Shape
+from search_spaces.layers import EPS, Shape
 from search_spaces.part import REGISTRY
 
 FOLD = 4
@@ -141,7 +141,7 @@ class Network(nn.Module):
         ]
         self.out_indices = tuple(range(len(maps)) if out_indices is None else out_indices)
         self.feature_info = [maps[i] for i in self.out_indices]
-        initialise(self)
+{eps}        initialise(self)
 
     def forward(self, x: Tensor) -> Tensor | list[Tensor]:
         if self.features_only:
@@ -163,6 +163,11 @@ class Network(nn.Module):
         """The maps of `feature_info`; x8 is eight times smaller than the image."""
 {forward_maps}
 '''
+_EPS = """\
+        for norm in self.modules():
+            if isinstance(norm, nn.BatchNorm2d):
+                norm.eps = {eps}
+"""
 _LOAD = '''
 def load(path: str | Path | None = None, **options: Any) -> Network:
     """The network with the weights at `path`, by default those beside this file; `options` are `Network`'s.
@@ -195,6 +200,7 @@ def _network(body: Body, arch: Arch, in_channels: int, num_classes: int, free: F
         classes=num_classes,
         init="\n".join((*_guard(in_channels, num_classes, free), *_layers(body))),
         maps="\n".join(f"            {record}," for record in records),
+        eps="" if arch.eps == EPS else _EPS.format(eps=arch.eps),
         last=body.steps[-1],
         forward_maps="\n".join(_forward_maps(body.steps)),
     )

@@ -9,7 +9,6 @@ from typing import Any
 from nas.figures import BLUE, GREY, INK, template
 from nas.figures.flops_histogram import read_at_words
 from nas.store import Stored
-from search_spaces.budget import Budget
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ def data(stored: Stored) -> Front:
         counted=read_at_words(resolutions, meta["in_channels"], meta["num_classes"]),
         trained=f"{meta['data']} at {'–'.join(str(p) for p in {pixels[0], pixels[-1]})} px" if pixels else meta["data"],
         points=tuple(Point(c.number, c.accuracy or 0.0, c.cost.flops, str(c.arch), c.number in front) for c in done),
-        limit=dict(Budget.parse(meta["budget"]).limits).get("flops"),
+        limit=dict(stored.budget.limits).get("flops"),
     )
 
 

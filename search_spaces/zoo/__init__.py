@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from functools import lru_cache
 from importlib import import_module
 from pkgutil import iter_modules
@@ -18,13 +19,21 @@ def families() -> list[str]:
     return sorted(module.name for module in iter_modules(__path__) if module.name not in _NOT_FAMILIES)
 
 
+def family(name: str) -> list[Network]:
+    """The networks of a family; raise `SpaceError` that lists the families."""
+    if name not in families():
+        raise SpaceError(f"a family of the zoo is {one_of(name, families())}, but got {name!r}")
+    networks: list[Network] = import_module(f"{__name__}.{name}").NETWORKS
+    return networks
+
+
 @lru_cache(maxsize=1)
 def _networks() -> dict[str, Network]:
     found: dict[str, Network] = {}
-    for family in families():
-        for network in import_module(f"{__name__}.{family}").NETWORKS:
+    for name in families():
+        for network in family(name):
             if network.name in found:
-                raise SpaceError(f"names in the zoo must differ, but {network.name} is there twice, again in {family}")
+                raise SpaceError(f"names in the zoo must differ, but {network.name} is there twice, again in {name}")
             found[network.name] = network
     return found
 
@@ -35,8 +44,11 @@ def names() -> list[str]:
 
 
 def find(name: str) -> Network:
-    """A network by its name; raise `SpaceError` that lists those there are."""
+    """A network by its name; raise `SpaceError` with those that are near."""
     networks = _networks()
     if name not in networks:
-        raise SpaceError(f"a network of the zoo is {one_of(name, list(networks))}, but got {name!r}")
+        close = get_close_matches(name, networks, n=3) or list(networks)[:3]
+        raise SpaceError(
+            f"a network of the zoo is one that `python -m nas.zoo` lists ({', '.join(close)}, …), but got {name!r}"
+        )
     return networks[name]

@@ -78,7 +78,6 @@ NETWORKS = [
         "googlenet",
         googlenet(norm=False),
         "Szegedy 2014, arXiv:1409.4842",
-        Published("", "", 69.8, "Caffe's bvlc_googlenet, an independent training"),
     ),
     Network(
         "googlenet_bn",

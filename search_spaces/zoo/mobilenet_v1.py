@@ -59,7 +59,7 @@ def _network(alpha: float, resolution: int) -> Network:
     macs, params, top1, omits = PUBLISHED[alpha, resolution]
     doubt = MISPRINT if (alpha, resolution) == (0.25, 192) else ""
     return Network(
-        "mobilenet_v1" if (alpha, resolution) == (1.0, 224) else f"mobilenet_v1_{alpha:g}_{resolution}",
+        "mobilenet_v1" if (alpha, resolution) == (1.0, 224) else f"mobilenet_v1_{alpha}_{resolution}",
         mobilenet_v1(alpha, resolution),
         "Howard 2017, arXiv:1704.04861",
         Published(macs, params, top1, SLIM, omits, doubt),

@@ -67,7 +67,7 @@ def _network(width: float, resolution: int) -> Network:
     macs, params, top1 = PUBLISHED[width, resolution]
     plain = (width, resolution) == (1.0, 224)
     return Network(
-        "mobilenet_v2" if plain else f"mobilenet_v2_{width:g}_{resolution}",
+        "mobilenet_v2" if plain else f"mobilenet_v2_{width}_{resolution}",
         mobilenet_v2(width, resolution),
         "Sandler 2018, arXiv:1801.04381",
         Published(macs, params, top1, SLIM, ("norms",)),
