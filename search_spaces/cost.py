@@ -31,6 +31,7 @@ from search_spaces.layers import (
     Multiply,
     Pointwise,
     Shape,
+    Shuffle,
 )
 from search_spaces.part import Block, Head, Stem
 
@@ -182,7 +183,8 @@ def _read(layer: Layer, shape: Shape) -> _Reading:
     output = layer.out(shape)
     before, after = shape.elements, output.elements
     # elementwise layers work in place; an identity and a flattening are the input itself
-    alone = before if isinstance(layer, (Pointwise, Flatten)) else before + after
+    in_place = isinstance(layer, (Pointwise, Flatten)) and not isinstance(layer, Shuffle)
+    alone = before if in_place else before + after
     beside = before if isinstance(layer, (Identity, Flatten)) else before + after
     if isinstance(layer, Conv):
         weights = layer.channels * (shape.channels // layer.groups) * layer.kernel**2

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Self
 
 from search_spaces.errors import ArchError, SpaceError
 from search_spaces.holes import is_open
-from search_spaces.layers import ACTIVATIONS, Layer
+from search_spaces.layers import ACTIVATIONS, Layer, divisible
 
 REGISTRY: dict[str, type[Part]] = {}
 MAX_CHANNELS = 65_536
@@ -94,6 +94,17 @@ class Part:
 
 class Block(Part, abstract=True):
     """A recipe from a paper: expands to a layer, given channels in and out and a stride."""
+
+    repeats: ClassVar[bool] = True
+    """Whether a deeper network has more of them; a pool stays alone."""
+
+    def deepened(self, factor: float) -> Self:
+        """The block with its own layers times `factor`; most have none of their own and are repeated instead."""
+        return self
+
+    def widened_to(self, width: int, factor: float, in_channels: int) -> tuple[Self, int]:
+        """The block and its stage's width times `factor`, where `in_channels` (scaled already) reach it."""
+        return self.widened(factor), divisible(width * factor)
 
     def layer(self, in_channels: int, out_channels: int, stride: int) -> Layer:
         raise TypeError(f"{type(self).__name__} is abstract: it has no layer")

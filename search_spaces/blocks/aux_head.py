@@ -10,7 +10,8 @@ from search_spaces.part import Auxiliary, check_channels, require
 class AuxHead(Auxiliary):
     """(N, C, H, W) → (N, classes) while training: pool to `size` × `size`, 1×1 convolution, hidden layer, classifier.
 
-    The paper pools 5×5 with stride 3, which makes 4×4 of its 14×14 maps. weight: of its loss, the paper's 0.3.
+    As torchvision has it: the paper pools 5×5 with stride 3, which makes 4×4 of its 14×14 maps too, by other
+    windows. weight: of its loss, the paper's 0.3.
     """
 
     weight: float = 0.3

@@ -1,8 +1,9 @@
 """DenseNet's dense block with its transition (Huang 2017)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
-from search_spaces.layers import Act, AvgPool, BatchNorm, Conv, Identity, Layer, chain, concat
+from search_spaces.layers import Act, AvgPool, BatchNorm, Conv, Identity, Layer, chain, concat, divisible
 from search_spaces.part import Block, check_act, check_channels, check_kernel, require
 
 
@@ -32,6 +33,15 @@ class Dense(Block):
         check_channels(self, self.growth)
         require(1 <= self.layers <= 128, "1 to 128 layers", self)
         require(0 <= self.bottleneck <= 16, "a bottleneck from 0 (none) to 16", self)
+
+    def deepened(self, factor: float) -> Self:
+        return replace(self, layers=max(1, round(self.layers * factor)))
+
+    def widened_to(self, width: int, factor: float, in_channels: int) -> tuple[Self, int]:
+        """Growth scales; without a transition the width is what the block grows to."""
+        block = replace(self, growth=max(1, round(self.growth * factor)))
+        grown = in_channels + block.layers * block.growth
+        return block, divisible(width * factor) if self.transition else grown
 
     def layer(self, in_channels: int, out_channels: int, stride: int) -> Layer:
         parts: dict[str, Layer] = {}

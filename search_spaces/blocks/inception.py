@@ -1,9 +1,10 @@
 """GoogLeNet's inception module (Szegedy 2014)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 from search_spaces.errors import ArchError
-from search_spaces.layers import Chain, Layer, MaxPool, chain, concat, conv_then
+from search_spaces.layers import Chain, Layer, MaxPool, chain, concat, conv_then, divisible
 from search_spaces.part import Block, check_act, check_kernel, require
 
 
@@ -38,6 +39,13 @@ class Inception(Block):
             "no or six widths, each at least 1",
             self,
         )
+
+    def widened_to(self, width: int, factor: float, in_channels: int) -> tuple[Self, int]:
+        """Exact widths scale one by one, and the stage is their sum; shares stay as they are."""
+        if not self.widths:
+            return self, divisible(width * factor)
+        widths = tuple(divisible(w * factor) for w in self.widths)
+        return replace(self, widths=widths), sum(widths) - widths[1] - widths[3]  # without the two reductions
 
     def layer(self, in_channels: int, out_channels: int, stride: int) -> Layer:
         one, reduce3, three, reduce5, five, pooled = self.widths or self._shared(out_channels)

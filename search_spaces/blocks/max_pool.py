@@ -1,6 +1,7 @@
 """Max pooling as a row of its own, as the tables of AlexNet's to GoogLeNet's time write it."""
 
 from dataclasses import dataclass
+from typing import Self
 
 from search_spaces import layers as L
 from search_spaces.layers import Layer, chain, conv_norm
@@ -15,6 +16,8 @@ class MaxPool(Block):
     it SqueezeNet and GoogLeNet.
     """
 
+    repeats = False
+
     kernel: int = 3
     valid: bool = False
     ceil: bool = False
@@ -22,6 +25,9 @@ class MaxPool(Block):
     def check(self) -> None:
         require(2 <= self.kernel <= MAX_KERNEL, f"a kernel from 2 to {MAX_KERNEL}", self)
         require(self.valid or self.kernel % 2 == 1, "an odd kernel, where it pads,", self)
+
+    def widened_to(self, width: int, factor: float, in_channels: int) -> tuple[Self, int]:
+        return self, in_channels  # a pool keeps what it reads
 
     def layer(self, in_channels: int, out_channels: int, stride: int) -> Layer:
         pool = L.MaxPool(self.kernel, stride, 0 if self.valid else self.kernel // 2, self.ceil)

@@ -51,7 +51,7 @@ PUBLISHED = (  # multiply-adds and parameters of torchvision, the paper's top-1 
 def efficientnet(number: int) -> Arch:
     """B`number`, out of B0."""
     width, depth, resolution, dropout, eps = SCALED[number]
-    scaled = scale(B0, depth, width, resolution)
+    scaled = scale(B0, depth, width, rounding="ceil").at(resolution)
     return replace(scaled, head=replace(HEAD.widened(width), dropout=dropout), eps=eps)
 
 

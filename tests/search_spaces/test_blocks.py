@@ -457,7 +457,7 @@ def test_a_skip_is_nothing_where_it_can_be() -> None:
         (lambda: Inception(widths=(1, 2, 3)), "no or six widths"),
         (lambda: Inception().layer(16, 3, 1), "a channel for every branch"),
         (lambda: Inception(widths=(64, 96, 128, 16, 32, 32)).layer(192, 255, 1), "must sum to 255"),
-        (lambda: Fire(share3=0.01).layer(16, 16, 1), "a channel for each expansion"),
+        (lambda: Fire().layer(16, 1, 1), "a channel for each expansion"),
         (lambda: Dense(layers=0), "1 to 128 layers"),
         (lambda: ConvStem(width=0), "1 to 65536 channels"),
         (lambda: ConvStem(width=8, stride=9), "a stride from 1 to 8"),
