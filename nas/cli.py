@@ -11,6 +11,7 @@ import os
 import re
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nas.errors import UserError
@@ -91,6 +92,17 @@ def add_study(parser: argparse.ArgumentParser) -> None:
     """Which study, where."""
     parser.add_argument("--study", metavar="NAME", help="a study's name (default: the only one in the storage)")
     parser.add_argument("--storage", default=STORAGE, metavar="URL", help="the Optuna storage that holds it")
+
+
+def add_listed(result: argparse.ArgumentParser, name: str) -> None:
+    """Which study a list of networks is trained in, and how."""
+    study = result.add_argument_group("study of the trainings")
+    study.add_argument("--study", metavar="NAME", help=f"its name (default: {name})")
+    study.add_argument("--storage", metavar="URL", help="an Optuna storage (default: an SQLite file in --results)")
+    study.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="studies and exports")
+    study.add_argument("--like", metavar="STUDY", help="data, recipe and seed of this study of a search")
+    study.add_argument("--seed", type=int, default=0, help="of weights and batches")
+    study.add_argument("--candidate-timeout", type=float, default=3600.0, metavar="S", help="seconds of one network")
 
 
 def add_choice(parser: argparse.ArgumentParser) -> None:

@@ -78,8 +78,8 @@ class Search:
         try:
             arch, about = self._propose(trial)
             exact = self.stored.cost_of(arch)
-            seed = mixed(self.evaluator.recipe.seed, trial.number)
-            self._note(trial, arch=str(arch), cost=asdict(exact), seed=seed, **about)
+            seed = about.setdefault("seed", mixed(self.evaluator.recipe.seed, trial.number))
+            self._note(trial, arch=str(arch), cost=asdict(exact), **about)
             self.reporter.started(trial.number, arch, exact.flops)
             evaluation = self.evaluator.evaluate(arch, seed, self.reporter.point)
         except Failed as failure:

@@ -44,13 +44,7 @@ def parser() -> argparse.ArgumentParser:
         "--plot", type=Path, metavar="FILE", help="draw published accuracy against cost, FILE.html or .png"
     )
     result.add_argument("--json", action="store_true", help="print the same as JSON, for programs")
-    study = result.add_argument_group("study of --train")
-    study.add_argument("--study", metavar="NAME", help="its name (default: zoo-DATA)")
-    study.add_argument("--storage", metavar="URL", help="an Optuna storage (default: an SQLite file in --results)")
-    study.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="studies and exports")
-    study.add_argument("--like", metavar="STUDY", help="data, recipe and seed of this study of a search")
-    study.add_argument("--seed", type=int, default=0, help="of weights and batches")
-    study.add_argument("--candidate-timeout", type=float, default=3600.0, metavar="S", help="seconds of one network")
+    cli.add_listed(result, "zoo-DATA")
     add_training(result)
     return result
 

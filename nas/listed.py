@@ -1,0 +1,103 @@
+"""A worker that trains a given list of networks, as a search trains its candidates, and keeps them in a study."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.trial import Trial
+
+from nas import data as datasets
+from nas import device as devices
+from nas.budgeted import mixed
+from nas.errors import UserError
+from nas.evaluate import Evaluator
+from nas.loop import Limits, Reporter, Search
+from nas.recipe import Recipe
+from nas.report import Lines, note
+from nas.session import LARGEST_IMAGE, about, chosen_recipe, require_same
+from nas.store import UNFINISHED, Candidate, Stored, create_study, default_storage, open_study, writable_folder
+from nas.training import Images
+from search_spaces.arch import Arch
+
+
+@dataclass(frozen=True)
+class Item:
+    """A network to train, with which of the study's seeds (from 0), and what to note of it."""
+
+    arch: Arch
+    repeat: int = 0
+    notes: dict[str, Any] = field(default_factory=dict, hash=False)
+
+    @property
+    def key(self) -> tuple[str, int]:
+        return str(self.arch), self.repeat
+
+
+class Listed(Search):
+    """Trains what the study lacks of its items, in their order."""
+
+    def __init__(self, stored: Stored, items: list[Item], evaluator: Evaluator) -> None:
+        self.stored, self.study, self.items = stored, stored.study, items
+        self.evaluator, self.reporter = evaluator, Reporter()
+        self.candidates, self.seconds, self.timings = [], [], []
+
+    def missing(self) -> list[Item]:
+        """The items that are neither trained nor failed for a reason of their own."""
+        known = {(str(c.arch), c.attrs.get("repeat", 0)) for c in self.stored.candidates() if _settled(c)}
+        return [item for item in self.items if item.key not in known]
+
+    def _propose(self, trial: Trial) -> tuple[Arch, dict[str, Any]]:
+        item = self.missing()[0]
+        seed = mixed(self.evaluator.recipe.seed, item.repeat)  # the same for each network: differences are theirs
+        return item.arch, {**item.notes, "repeat": item.repeat, "seed": seed}
+
+    def _reached(self, limits: Limits, elapsed: float) -> str:
+        return "" if self.missing() else f"all {len(self.items)} are trained"
+
+
+def _settled(candidate: Candidate) -> bool:
+    return candidate.state == "complete" or (candidate.state == "failed" and candidate.reason not in UNFINISHED)
+
+
+def train(args: argparse.Namespace, items: list[Item], kind: str, name: str, reference_px: int) -> Stored:
+    """Train what the study `name` lacks of `items`; return it. Raise `UserError` for what does not go together.
+
+    kind: what stands in for a space in the study. reference_px: deployed resolution that the recipe's training
+    resolution stands for; others follow in proportion.
+    """
+    writable_folder(args.results)
+    devices.use_threads(args.threads)
+    storage = args.storage or default_storage(args.results)
+    device = devices.pick(args.device)
+    recipe, seed = _recipe(args, storage, reference_px)
+    data = datasets.load(recipe.data, seed=seed, size=LARGEST_IMAGE * recipe.resolution)
+    name = args.study or f"{name}-{Path(recipe.data).name}"
+    chosen = {"space": kind, "space_fingerprint": kind, "sampler": "none", "resolution": None, "budget": ""}
+    deployed = {"in_channels": 3, "num_classes": 1000, "seed": seed}
+    meta = about({**chosen, **deployed}, recipe, data, device, args.results / name)
+    stored = create_study(storage, name, meta, optuna.samplers.RandomSampler(seed=0))
+    require_same(stored, meta)
+    evaluator = Evaluator(Recipe.from_json(stored.meta["recipe"]), Images(data, 3, device), args.candidate_timeout)
+    worker = Listed(stored, items, evaluator)
+    total = worker.done() + len(worker.missing())
+    note(f"study {name}: {len(worker.missing())} of {len(items)} trainings to do on {recipe.data}")
+    with Lines(total, worker.done()) as worker.reporter:
+        ended = worker.run(Limits(trials=total))
+    note(ended)
+    if ended == "interrupted":
+        raise KeyboardInterrupt
+    return stored
+
+
+def _recipe(args: argparse.Namespace, storage: str, reference_px: int) -> tuple[Recipe, int]:
+    """The command line's recipe and seed, or those of the study that `--like` names."""
+    if args.like is None:
+        return chosen_recipe(args, reference_px), args.seed
+    like = open_study(storage, args.like)
+    if like.meta["in_channels"] != 3:
+        raise UserError(f"listed networks train in 3 channels, but {args.like} has {like.meta['in_channels']}")
+    return Recipe.from_json(like.meta["recipe"]), like.meta["seed"]
