@@ -96,15 +96,26 @@ def scale(
 def _stages(arch: Arch, depth: float, width: float, rounding: str) -> Iterator[Stage]:
     """The stages, each scaled with the channels that reach it."""
     channels = arch.stem.widened(width).layer(3).out(_image(arch)).channels
-    wanted = made = 0.0  # blocks so far, as asked for and as whole numbers
-    for stage in arch.stages:
-        block, repeats = stage.block.deepened(depth), stage.depth
-        if stage.block.repeats and block == stage.block:
-            wanted += stage.depth * depth
-            repeats = ceil(stage.depth * depth - 1e-9) if rounding == "ceil" else max(1, round(wanted - made))
-            made += repeats
-        block, channels = block.widened_to(stage.width, width, channels)
+    for stage, repeats in zip(arch.stages, _depths(arch.stages, depth, rounding), strict=True):
+        block, channels = stage.block.deepened(depth).widened_to(stage.width, width, channels)
         yield replace(stage, block=block, width=channels, depth=min(repeats, MAX_DEPTH))
+
+
+def _depths(stages: tuple[Stage, ...], factor: float, rounding: str) -> list[int]:
+    """Repeats of each stage. Blocks that deepen by themselves, and pools, stay as many as they are.
+
+    `spread` hands out the blocks by Webster's rule, one at least to each stage: the sum is right to half a
+    block, and a little more depth never takes a block from any stage.
+    """
+    repeating = [i for i, s in enumerate(stages) if s.block.repeats and s.block.deepened(2) == s.block]
+    depths = [stage.depth for stage in stages]
+    if rounding == "ceil":
+        return [ceil(n * factor - 1e-9) if i in repeating else n for i, n in enumerate(depths)]
+    made = dict.fromkeys(repeating, 1)
+    for _ in range(round(factor * sum(depths[i] for i in repeating)) - len(repeating)):
+        poorest = max(repeating, key=lambda i: (depths[i] / (made[i] + 0.5), i))
+        made[poorest] += 1
+    return [made.get(i, n) for i, n in enumerate(depths)]
 
 
 def _image(arch: Arch) -> Shape:

@@ -82,11 +82,18 @@ def test_spread_keeps_the_sum_of_depths(depth: float) -> None:
     assert scale(arch, depth, rounding="ceil").depth >= arch.depth * depth - 1e-6
 
 
+@given(st.sampled_from(["resnet50", "mobilenet_v2", "efficientnet_b0"]), st.floats(0.3, 4), st.floats(1, 1.3))
+def test_more_depth_takes_a_block_from_no_stage(name: str, depth: float, more: float) -> None:
+    arch = zoo.find(name).arch
+    before, after = scale(arch, depth), scale(arch, depth * more)
+    assert all(b.depth <= a.depth for b, a in zip(before.stages, after.stages, strict=True))
+
+
 @pytest.mark.parametrize("phi", [0.25, 0.5, 1.0, 2.0, 3.5])
 def test_spread_keeps_compound_scaling_near_its_law(phi: float) -> None:
-    """1.92^φ, within 12 %: EfficientNet's own rounding costs 34 % more at φ = 1."""
+    """1.92^φ, within 18 %: EfficientNet's own rounding costs 34 % more at φ = 1."""
     ratio = cost(compound(B0, phi)).macs / cost(B0).macs
-    assert ratio == pytest.approx(1.9203**phi, rel=0.12)
+    assert ratio == pytest.approx(1.9203**phi, rel=0.18)
 
 
 @pytest.mark.parametrize("mix", MIXES.values(), ids=MIXES)
