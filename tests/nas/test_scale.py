@@ -14,6 +14,7 @@ from nas.power_law import Law, fit
 from nas.store import open_study
 from nas.trade_offs import curves, variants, verdict
 from search_spaces import zoo
+from search_spaces.arch import Arch
 from search_spaces.cost import cost
 from search_spaces.scaling import MIXES
 from tests.nas.test_search_command import QUICK, fails
@@ -39,8 +40,6 @@ def test_directions_list_ideal_and_realised(capsys: pytest.CaptureFixture[str]) 
     for row in rows:  # type: ignore[attr-defined]
         assert row["alpha"] * row["beta"] ** 2 * row["gamma"] ** 2 == pytest.approx(2)
         assert row["realised"]["times"] == pytest.approx(2, rel=0.25)
-        from search_spaces.arch import Arch
-
         assert cost(Arch.parse(row["realised"]["arch"])).flops == row["realised"]["flops"]
 
 

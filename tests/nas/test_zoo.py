@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
+from pathlib import Path
 
 import pytest
 import timm
@@ -15,9 +17,10 @@ from nas.auxiliary import WithAuxiliaries
 from nas.build import build
 from nas.errors import UserError
 from nas.exporters.package import state_sizes
+from search_spaces import zoo as package
 from search_spaces.arch import Arch
 from search_spaces.cost import cost
-from search_spaces.errors import SpaceError
+from search_spaces.errors import ArchError, SpaceError
 from search_spaces.zoo import families, find, names
 from search_spaces.zoo.network import Network, agrees
 
@@ -113,7 +116,16 @@ def pair(name: str) -> tuple[nn.Module, nn.Module]:
     return without_dropout(zoo.load(name, judge.state_dict())), judge
 
 
-SIZES = {"squeezenet1_0": (96, 65), "squeezenet1_1": (96, 65), "googlenet_bn": (96, 65)}
+def sizes(arch: Arch) -> tuple[int, int]:
+    """Two small resolutions that it can read, one of them odd."""
+    for pair in ((64, 49), (96, 65), (224, 193)):
+        try:
+            for side in pair:
+                arch.at(side).check()
+        except ArchError:
+            continue
+        return pair
+    raise AssertionError(f"{arch} reads neither 224 nor 193 px")
 
 
 @pytest.mark.parametrize("mode", ["eval", "train"])
@@ -123,7 +135,7 @@ def test_logits_are_the_judges(network: Network, mode: str) -> None:
     ours, judge = pair(network.name)
     for module in (ours, judge):
         module.train(mode == "train")
-    for side in SIZES.get(network.name, (64, 49)):
+    for side in sizes(network.arch):
         images = torch.randn(4, 3, side, side, generator=torch.Generator().manual_seed(side))
         with torch.no_grad():
             judged = judge(images)
@@ -186,6 +198,25 @@ def test_a_name_that_is_not_there_is_answered_with_those_that_are() -> None:
         find("mobilenetv2")
 
 
-def test_every_family_is_a_file_with_networks() -> None:
-    assert {"mobilenet_v1", "googlenet", "nin"} <= set(families())
-    assert len(names()) == len(set(names()))
+NEWCOMER = """
+from search_spaces import zoo as package
+from search_spaces.arch import Arch
+from search_spaces.zoo.network import Network, Published
+
+NETWORKS = [Network("tiny", Arch.parse("r32 | conv_stem(width=8) | pool_head"), "nobody 2026", Published("0.1M"))]
+"""
+
+
+@pytest.fixture
+def newcomer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    (tmp_path / "tiny_family.py").write_text(NEWCOMER)
+    monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path)])
+    package._networks.cache_clear()
+    yield
+    package._networks.cache_clear()
+
+
+def test_a_new_family_is_one_file(newcomer: None) -> None:
+    assert "tiny_family" in families()
+    assert find("tiny").cost.macs == 8 * 27 * 16**2 + 8 * 1000
+    assert agrees(find("tiny").published.macs, find("tiny").cost.macs)
