@@ -1,0 +1,67 @@
+"""What can be read on an axis or in a column: one record a metric, read by figures, tables and menus alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A number of a network. `scale` divides it for axes, whose unit `unit` then is."""
+
+    name: str
+    label: str
+    unit: str
+    scale: float = 1.0
+    about: str = ""
+
+    @property
+    def axis(self) -> str:
+        """The title of an axis."""
+        return f"{self.label} ({self.unit})" if self.unit else self.label
+
+
+COSTS = {
+    metric.name: metric
+    for metric in (
+        Metric("flops", "FLOPs", "millions", 1e6, "as fvcore counts them: a multiply-add is one, batch norm two"),
+        Metric(
+            "macs", "MACs", "millions", 1e6, "multiply-adds of convolutions and linear layers, as papers print them"
+        ),
+        Metric("params", "Parameters", "millions", 1e6, "learned numbers"),
+        Metric("activations", "Activations", "millions", 1e6, "elements that convolutions and linear layers write"),
+        Metric("peak_activations", "Peak memory", "million elements", 1e6, "most elements alive at once"),
+        Metric("latency_ms", "Latency", "ms", 1.0, "measured, for one image"),
+    )
+}
+
+
+def short(number: float) -> str:
+    """A count in four digits: 297.3M, 1.25G, 512."""
+    for prefix, unit in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if abs(number) >= unit * 0.99995:
+            return f"{number / unit:.4g}{prefix}"
+    return f"{number:.4g}"
+
+
+def clock(seconds: float | None) -> str:
+    """A duration for people: 47 s, 3 min 05 s, 2 h 10 min, 5 days."""
+    if seconds is None:
+        return "–"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours >= 72:
+        return f"{hours // 24} days"
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def percent(accuracy: float | None) -> str:
+    """An accuracy as it is read aloud: 79.73 %."""
+    return "–" if accuracy is None else f"{100 * accuracy:.2f} %"
+
+
+def significant(number: float, digits: int = 5) -> float:
+    """The number in so many digits: what a pixel can show, in a third of the bytes."""
+    return float(f"{number:.{digits}g}")

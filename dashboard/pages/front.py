@@ -1,0 +1,186 @@
+"""Accuracy against cost: where the front is, how it grew, and any network on it in full."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import dash_mantine_components as dmc
+from dash import Dash, Input, Output, Patch, State, ctx, dcc, html, no_update
+
+from dashboard.figures import front, hypervolume
+from dashboard.metrics import COSTS, percent, short
+from dashboard.parts import candidate, card, choice, empty, graph, pick, table
+from dashboard.site import Site
+from dashboard.studies import Study
+
+PATH, LABEL, ORDER = "/", "Front", 0
+START = "python -m nas.search --budget 300MFLOPs --space mobile"
+
+
+def layout() -> Any:
+    options = [(m.name, m.label) for m in COSTS.values() if m.name != "latency_ms"]
+    backdrop = dmc.Switch(id="front-backdrop", label="Published networks", size="xs", checked=False)
+    return html.Div(
+        [
+            html.H1("Pareto front", className="unseen"),
+            card(
+                "Accuracy against cost",
+                graph("front-figure", "Accuracy of every trained network against its cost", "min(58vh, 520px)",
+                tools=True),
+                about=html.Span(id="front-about"),
+                tools=[choice("front-metric", "Cost on the axis", options, "flops"), backdrop],
+            ),
+            candidate.place(),
+            card("On the front", html.Div(id="front-list"),
+            about="No other trained network is both cheaper and better."),
+            card("Growth", graph("front-growth", "Hypervolume by the number of trained networks", "300px"),
+                 about="Hypervolume of the front after each trained network: what is flat has stopped finding."),
+            dcc.Store(id="front-seen"),
+        ],
+        className="page split",
+    )  # fmt: skip
+
+
+def register(app: Dash, site: Site) -> None:
+    @app.callback(
+        Output("front-figure", "figure"),
+        Output("front-seen", "data"),
+        Input("version", "data"),
+        Input("front-metric", "value"),
+        Input("front-backdrop", "checked"),
+        State("front-seen", "data"),
+        State("selection", "data"),
+    )
+    def draw(version: Any, metric: str, backdrop: bool, seen: Any, selection: Any) -> Any:
+        studies = site.chosen(version)
+        now = {"metric": metric, "backdrop": backdrop, "counts": [[s.key, s.born, len(s.rows)] for s in studies]}
+        if seen and _grew(seen, now):
+            return no_update if seen == now else patch(studies, seen, metric), now
+        picked = [tuple((selection or {}).get(s.key, ())) for s in studies]
+        return front.plot(front.data(studies, metric, backdrop), picked), now
+
+    @app.callback(
+        Output("front-about", "children"),
+        Output("front-figure-said", "children"),
+        Output("front-list", "children"),
+        Output("front-growth", "figure"),
+        Input("version", "data"),
+        Input("front-metric", "value"),
+    )
+    def tell(version: Any, metric: str) -> Any:
+        studies = site.chosen(version)
+        said = " ".join(sentence(s, metric) for s in studies)
+        return about(studies), said, listing(studies, metric), hypervolume.plot(hypervolume.data(studies, metric))
+
+    @app.callback(
+        Output("picked", "data", allow_duplicate=True),
+        Output("selection", "data", allow_duplicate=True),
+        Input("front-figure", "clickData"),
+        Input("front-figure", "selectedData"),
+        State("version", "data"),
+        prevent_initial_call=True,
+    )
+    def choose(clicked: Any, selected: Any, version: Any) -> Any:
+        keys = list(version or {})
+        if "front-figure.selectedData" in ctx.triggered_prop_ids:
+            return no_update, _selection(keys, selected)
+        return _named(keys, clicked) or no_update, no_update
+
+
+def _grew(seen: Any, now: Any) -> bool:
+    """Whether the figure shows the same studies on the same axes, and nothing but new trials is missing."""
+    return bool([c[:2] for c in seen["counts"]] == [c[:2] for c in now["counts"]]
+                and all(seen[k] == now[k] for k in ("metric", "backdrop")) and now["counts"])  # fmt: skip
+
+
+def patch(studies: Sequence[Study], seen: Any, metric: str) -> Patch:
+    """What is new, to be added to the figure that a page has: zoom and selection stay."""
+    change = Patch()
+    for i, (study, (_, _, count)) in enumerate(zip(studies, seen["counts"], strict=True)):
+        if len(study.rows) == count:
+            continue
+        new = front.layer(study, metric, since=count)
+        for j, kind in enumerate(front.KINDS):
+            points, trace = getattr(new, kind), change["data"][i * len(front.KINDS) + j]
+            values = {
+                "x": list(points.costs), "y": list(points.accuracies),
+                "customdata": [f"{i}:{n}" for n in points.numbers]
+            }  # fmt: skip
+            for name, value in values.items():
+                if kind in ("front", "final"):
+                    trace[name] = value
+                elif value:
+                    trace[name].extend(value)
+            if points.numbers and len(studies) == 1:
+                trace["showlegend"] = True
+    return change
+
+
+def _named(keys: list[str], event: Any) -> dict[str, Any] | None:
+    """The trial of the first point of an event, as the stores name it."""
+    for point in (event or {}).get("points", []):
+        place, _, number = str(point.get("customdata", "")).partition(":")
+        if place.isdigit() and number.isdigit() and int(place) < len(keys):
+            return {"study": keys[int(place)], "trial": int(number)}
+    return None
+
+
+def _selection(keys: list[str], event: Any) -> dict[str, list[int]]:
+    """Trials inside a box or a lasso, by study."""
+    chosen: dict[str, list[int]] = {}
+    for point in (event or {}).get("points", []):
+        named = _named(keys, {"points": [point]})
+        if named:
+            chosen.setdefault(named["study"], []).append(named["trial"])
+    return {key: sorted(set(numbers)) for key, numbers in chosen.items()}
+
+
+# ---------------------------------------------------------------------------------------- words
+
+
+def about(studies: Sequence[Study]) -> str:
+    """One line on what is shown."""
+    if not studies:
+        return "No study is chosen."
+    said = []
+    for study in studies:
+        failed = sum(r.state == "failed" for r in study.rows)
+        counts = f"{len(study.trained):,} trained" + (f", {failed:,} failed" if failed else "")
+        counts += f", {len(study.open)} running" if study.open else ""
+        said.append(f"{study.meta['space']} within {study.meta['budget']}, on {study.meta['data']}: {counts}")
+    return " · ".join(said)
+
+
+def sentence(study: Study, metric: str) -> str:
+    """The front in words."""
+    points = front.layer(study, metric, since=len(study.rows)).front
+    if not points.numbers:
+        return f"{study.name} has no trained network yet."
+    best = f"{points.accuracies[-1]:.2f} % at {points.costs[-1]:.4g} {COSTS[metric].unit} {COSTS[metric].label}"
+    return f"{study.name}: {len(points.numbers)} networks on the front, the best {best}, trial {points.numbers[-1]}."
+
+
+def listing(studies: Sequence[Study], metric: str) -> Any:
+    """The front as a table with a button a network, for keyboards, screen readers and phones."""
+    rows = []
+    for study in studies:
+        columns = study.columns(metric)
+        for row in (columns.rows[i] for i in reversed(columns.front)):
+            button = pick(study.key, row.number, f"Trial {row.number}", f"Open trial {row.number} of {study.name}")
+            numbers = [percent(row.accuracy), *(short(row.metric(m) or 0) for m in ("flops", "macs", "params"))]
+            rows.append([button, *([study.name] if len(studies) > 1 else []), *numbers, f"{row.arch.resolution} px",
+                         str(row.arch.depth)])  # fmt: skip
+    if not rows:
+        return empty("There is no trained network yet; this page fills by itself as a search goes on.", START)
+    heads = [
+        "Network",
+        *(["Study"] if len(studies) > 1 else []),
+        "Accuracy",
+        "FLOPs",
+        "MACs",
+        "Params",
+        "Input",
+        "Blocks",
+    ]
+    return table(heads, rows, "Networks on the front", numbers=2 if len(studies) > 1 else 1)

@@ -1,0 +1,297 @@
+"""The studies that the dashboard shows: opened for reading only, kept in memory, refreshed by what is new.
+
+A browser names a study by its key, which is looked up here and is never part of a path or a URL of a storage.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import RLock, Thread
+from typing import Any
+from uuid import uuid4
+
+import optuna
+from optuna.exceptions import ExperimentalWarning
+from optuna.storages import RDBStorage
+from optuna.trial import FrozenTrial
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from dashboard import fronts
+from nas.store import Candidate, Stored, study_names
+from search_spaces.arch import Arch
+from search_spaces.budget import Budget
+from search_spaces.cost import Cost
+from search_spaces.errors import LanguageError
+from search_spaces.space import Space
+from search_spaces.spaces import find
+
+WAIT_S = 5  # for a writer's transaction
+FRESH_S = 0.5  # a study is read at most this often, however many pages are open
+PATIENCE_S = 0.7  # for a study that is read for the first time
+LOOK_S = 4.0  # as FRESH_S, for new studies
+FINAL = ("complete", "failed", "pruned")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A trial as the pages need it."""
+
+    number: int
+    state: str  # complete, failed, pruned, running, waiting
+    arch: Arch
+    cost: Cost
+    accuracy: float | None
+    reason: str
+    seconds: float | None
+    begun: float | None
+    ended: float | None
+    latency_ms: float | None
+    proposals: dict[str, int] = field(repr=False)
+    params: dict[str, Any] = field(repr=False)
+
+    def metric(self, name: str) -> float | None:
+        """A cost by its name, `latency_ms` among them."""
+        found: float | None = self.latency_ms if name == "latency_ms" else getattr(self.cost, name)
+        return found
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Trained networks that have a metric, in the order they ended; `front` are places in it, by ascending cost."""
+
+    rows: list[Row]
+    accuracies: list[float]
+    costs: list[float]
+    front: list[int]
+
+
+def _columns(rows: list[Row], metric: str) -> Columns:
+    kept = [(r, r.accuracy or 0.0, r.metric(metric)) for r in rows if r.state == "complete"]
+    trained = [(row, accuracy, cost) for row, accuracy, cost in kept if cost is not None]
+    accuracies, costs = [a for _, a, _ in trained], [float(c) for _, _, c in trained]
+    return Columns([r for r, _, _ in trained], accuracies, costs, fronts.front(accuracies, costs))
+
+
+class Study:
+    """A study in memory. `rows` are its finished trials in the order they were seen, which never changes."""
+
+    def __init__(self, key: str, stored: Stored) -> None:
+        self.key, self.stored, self.name = key, stored, stored.name
+        self.rows: list[Row] = []
+        self.open: list[Row] = []
+        self._seen: set[int] = set()
+        self._read = 0.0
+        self._columns: dict[str, tuple[int, Columns]] = {}
+        self._lock = RLock()
+        self.born = uuid4().hex[:8]
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        return self.stored.meta
+
+    @property
+    def limits(self) -> dict[str, int]:
+        """The budget's limits by metric; none where it cannot be read."""
+        try:
+            return dict(Budget.parse(self.meta.get("budget") or "").limits)
+        except LanguageError:
+            return {}
+
+    @property
+    def version(self) -> str:
+        """Changes whenever there is something new to show."""
+        return f"{self.born}-{len(self.rows)}-{'.'.join(str(row.number) for row in self.open)}"
+
+    @property
+    def trained(self) -> list[Row]:
+        """Trials with an accuracy, in order of their end."""
+        return [row for row in self.rows if row.accuracy is not None]
+
+    @property
+    def read(self) -> bool:
+        """Whether it was read at least once; the first time takes seconds where trials are many."""
+        return self._read > 0
+
+    def columns(self, metric: str) -> Columns:
+        """The trained networks by a metric, and which are on the front; worked out once for each new trial."""
+        kept = self._columns.get(metric)
+        if kept is None or kept[0] != len(self.rows):
+            kept = self._columns[metric] = (len(self.rows), _columns(list(self.rows), metric))
+        return kept[1]
+
+    def refresh(self, wait: bool = True) -> Study:
+        """Read what is new; `wait=False` goes on with what is known while another request reads."""
+        if self._lock.acquire(blocking=wait):
+            try:
+                if time.monotonic() - self._read > FRESH_S:
+                    self._take_up()
+                    self._read = time.monotonic()
+            finally:
+                self._lock.release()
+        return self
+
+    def _take_up(self) -> None:
+        trials = {t.number: t for t in self.stored.study.get_trials(deepcopy=False) if t.number not in self._seen}
+        rows = [
+            _row(candidate, trials[candidate.number])
+            for candidate in (self.stored._kept(t) for t in trials.values() if "arch" in t.user_attrs)
+        ]
+        new = [row for row in rows if row.state in FINAL]
+        new.sort(key=lambda row: (row.ended or 0.0, row.number))
+        self.rows += new
+        self._seen |= {row.number for row in new}
+        self.open = [row for row in rows if row.state not in FINAL]
+
+    def candidate(self, number: int) -> Candidate | None:
+        """Everything that is known of a trial, or None when there is no such trial."""
+        return next((c for c in self.stored.candidates() if c.number == number), None)
+
+    def space(self) -> Space | None:
+        """The space that was searched, as it was opened; None where it is not a named one."""
+        if ".py" in str(self.meta.get("space")):  # would run a file: a reader does not
+            return None
+        try:
+            space = find(self.meta["space"])
+            return _at(space, self.meta.get("resolution"))
+        except (LanguageError, KeyError, ValueError):
+            return None
+
+
+def _at(space: Space, resolution: str | None) -> Space:
+    if resolution is None:
+        return space.at(space.resolutions[-1])
+    ends = [int(end) for end in str(resolution).replace("–", "-").replace("to", "-").split("-")]
+    return space.at(ends[0], ends[1] if len(ends) > 1 else None)
+
+
+def _row(candidate: Candidate, trial: FrozenTrial) -> Row:
+    begun, ended = (t.timestamp() if t else None for t in (trial.datetime_start, trial.datetime_complete))
+    accuracy = candidate.accuracy
+    if candidate.state == "pruned" and candidate.curve:
+        accuracy = candidate.curve[-1].get("accuracy")
+    return Row(
+        candidate.number, candidate.state, candidate.arch, candidate.cost, accuracy,
+        candidate.reason or candidate.attrs.get("detail", ""), candidate.seconds, begun, ended,
+        candidate.attrs.get("latency_ms"), candidate.attrs.get("proposals", {}), trial.params,
+    )  # fmt: skip
+
+
+class Studies:
+    """Every study of some storages, by key, and a sentence for each storage that cannot be read."""
+
+    def __init__(self, storages: Sequence[str]) -> None:
+        self.storages = list(storages)
+        self.problems: dict[str, str] = {}
+        self._backends: dict[str, RDBStorage] = {}
+        self._found: dict[str, Study] = {}
+        self._looked = 0.0
+        self._lock = RLock()
+
+    def look(self) -> dict[str, Study]:
+        """The studies there are now, the latest last."""
+        with self._lock:
+            if time.monotonic() - self._looked > LOOK_S or not self._looked:
+                for storage in self.storages:
+                    self._look_in(storage)
+                self._looked = time.monotonic()
+            return dict(self._found)
+
+    def get(self, keys: Sequence[str] | None) -> list[Study]:
+        """The studies of some keys, refreshed; keys that no study has are passed over."""
+        found, kept = self.look(), []
+        for key in keys or ():
+            if key in found:
+                try:
+                    kept.append(found[key].refresh())
+                except Exception as error:  # a database fails in many ways, and its page must say so
+                    self.problems[found[key].stored.storage] = sentence(found[key].stored.storage, error)
+        return kept
+
+    def warm(self, keys: Sequence[str], patience: float = PATIENCE_S) -> list[str]:
+        """Begin to read what was never read; the keys that are not ready after `patience` seconds."""
+        found = self.look()
+        new = [found[key] for key in keys if key in found and not found[key].read]
+        begun = [Thread(target=self._first, args=(study,), daemon=True) for study in new]
+        until = time.monotonic() + patience
+        for thread in begun:
+            thread.start()
+        for thread in begun:
+            thread.join(max(0.0, until - time.monotonic()))
+        return [study.key for study in new if not study.read and study.stored.storage not in self.problems]
+
+    def _first(self, study: Study) -> None:
+        try:
+            study.refresh(wait=False)
+        except Exception as error:  # as in get
+            self.problems[study.stored.storage] = sentence(study.stored.storage, error)
+
+    def _look_in(self, storage: str) -> None:
+        try:
+            if missing(storage):
+                self.problems[storage] = f"There is no storage at {shown(storage)} yet."
+                return
+            backend = self._backends.setdefault(storage, connect(storage))
+            names = study_names(backend)
+            for name in names:
+                key = name if len(self.storages) == 1 else f"{name} · {self.storages.index(storage) + 1}"
+                if key not in self._found:
+                    study = optuna.load_study(study_name=name, storage=backend)
+                    self._found[key] = Study(key, Stored(study, storage))
+            self.problems.pop(storage, None)
+            if not names:
+                foreign = len(backend.get_all_studies())
+                others = f"; it holds {foreign} of another tool" if foreign else ""
+                self.problems[storage] = f"{shown(storage)} holds no study of this tool{others}."
+        except Exception as error:  # as in get
+            self._backends.pop(storage, None)
+            self.problems[storage] = sentence(storage, error)
+
+
+def connect(storage: str) -> RDBStorage:
+    """Open a storage that exists so that nothing can be written to it."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    warnings.simplefilter("ignore", ExperimentalWarning)
+    logging.getLogger("alembic").setLevel(logging.ERROR)
+    url, kwargs = make_url(storage), dict[str, Any]()
+    if url.get_backend_name() == "sqlite":
+        path = Path(url.database or "").resolve()
+        storage = f"sqlite:///file:{path}?mode=ro&uri=true"
+        kwargs = {"connect_args": {"timeout": WAIT_S}}
+    elif url.get_backend_name() == "postgresql":
+        kwargs = {"connect_args": {"options": "-c default_transaction_read_only=on"}}
+    return RDBStorage(storage, engine_kwargs=kwargs, skip_table_creation=True)
+
+
+def missing(storage: str) -> bool:
+    """Whether the storage is an SQLite file that is not there."""
+    try:
+        url = make_url(storage)
+    except ArgumentError:
+        return False
+    return url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file()
+
+
+def shown(storage: str) -> str:
+    """A storage as a page may show it: without its password."""
+    try:
+        return make_url(storage).render_as_string(hide_password=True)
+    except ArgumentError:
+        return storage
+
+
+def sentence(storage: str, error: BaseException) -> str:
+    """What is wrong with a storage, for people."""
+    said = str(error.__cause__ or error).splitlines()[0][:200] if str(error) else type(error).__name__
+    if "no such table" in said:
+        return f"{shown(storage)} is a database, but not one that a search made."
+    if "not a database" in said or "malformed" in said:
+        return f"{shown(storage)} is damaged or not a database ({said})."
+    if "locked" in said:
+        return f"{shown(storage)} is being written just now; this page tries again by itself."
+    return f"{shown(storage)} cannot be read: {said}"

@@ -1,0 +1,54 @@
+"""Callbacks as a browser calls them: over HTTP, by the names of their outputs."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from dash import Dash
+
+HEADERS = {"Host": "127.0.0.1:8050"}
+
+
+class Client:
+    """`client("front-figure.figure", version={…}, …)` posts what a page would, and returns what it would get."""
+
+    def __init__(self, app: Dash) -> None:
+        self.http = app.server.test_client()
+        self.callbacks: list[dict[str, Any]] = self.http.get("/_dash-dependencies", headers=HEADERS).json
+
+    def __call__(self, output: str, trigger: str = "", **values: Any) -> dict[str, Any]:
+        """Values are by id, with _ for -, or by `id.property`; what is not given is None."""
+        found = next(c for c in self.callbacks if output in c["output"])
+        given = {name.replace("__", ".").replace("_", "-"): value for name, value in values.items()}
+        inputs, state = (self._filled(found[kind], given) for kind in ("inputs", "state"))
+        body = {
+            "output": found["output"],
+            "outputs": self._outputs(found["output"]),
+            "inputs": inputs,
+            "state": state,
+            "changedPropIds": [trigger] if trigger else [],
+        }
+        answer = self.http.post("/_dash-update-component", json=body, headers=HEADERS)
+        assert answer.status_code in (200, 204), answer.text
+        response: dict[str, Any] = json.loads(answer.text)["response"] if answer.status_code == 200 else {}
+        return response
+
+    @staticmethod
+    def _filled(wanted: list[dict[str, Any]], given: dict[str, Any]) -> list[Any]:
+        filled: list[Any] = []
+        for one in wanted:
+            name, prop = one["id"], one["property"]
+            if name.startswith("{"):
+                filled.append(given.get("each", []))
+                continue
+            value = given.get(f"{name}.{prop}", given.get(name))
+            filled.append({"id": name, "property": prop, "value": value})
+        return filled
+
+    @staticmethod
+    def _outputs(text: str) -> Any:
+        several = text.startswith("..")
+        parts = [part.rpartition(".") for part in text.strip(".").split("...")]
+        named = [{"id": name, "property": prop.partition("@")[0]} for name, _, prop in parts]
+        return named if several else named[0]

@@ -1,0 +1,113 @@
+"""Studies without training: what the tests of the dashboard share, and a large one for its speed.
+
+python -m tests.dashboard.studying 5000 FOLDER    # makes FOLDER/nas.db
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from nas.samplers.from_optuna import distribution
+from nas.store import Stored, create_study
+from search_spaces.arch import Arch
+from search_spaces.budget import Budget
+from search_spaces.feasible import Feasible
+from search_spaces.spaces import find
+
+BUDGET = "300MFLOPs"
+BEGIN = datetime(2026, 1, 5, 9)
+SPACE = find("mobile").at(224)
+
+
+def feasible() -> Feasible:
+    return Feasible(SPACE, Budget.parse(BUDGET))
+
+
+def accuracy(flops: int, depth: int, rng: Random) -> float:
+    """Rises with cost and depth and saturates; the rest is noise."""
+    return round(min(0.98, 0.55 + 0.09 * math.log10(flops / 5e7) + 0.006 * depth + rng.gauss(0, 0.012)), 4)
+
+
+def trial(fits: Feasible, number: int, rng: Random) -> tuple[FrozenTrial, datetime]:
+    """A finished trial: one in twenty failed."""
+    arch, cost = fits.draw(rng)
+    value, begun = accuracy(cost.flops, arch.depth, rng), BEGIN + timedelta(seconds=20 * number)
+    failed = number % 20 == 7
+    attrs: dict[str, Any] = {"arch": str(arch), "cost": asdict(cost), "seed": number, "proposals": {"proposed": 1}}
+    if failed:
+        attrs |= {"reason": rng.choice(["diverged", "out of memory"]), "detail": "loss nan within 640 samples"}
+    else:
+        attrs |= {"curve": _curve(value), "pixels": 32, "timings": {"training": 15.0, "validation": 2.0}}
+    params = SPACE.params(arch)
+    made = create_trial(
+        state=TrialState.FAIL if failed else TrialState.COMPLETE,
+        values=None if failed else [value, float(cost.flops)],
+        params=params,
+        distributions={path: distribution(SPACE.holes[path]) for path in params},
+        user_attrs=attrs,
+    )
+    return made, begun
+
+
+def _curve(value: float) -> list[dict[str, float]]:
+    shares = ((0.25, 0.6), (0.5, 0.82), (0.75, 0.94), (1.0, 1.0))
+    return [
+        {"samples": 12000 * at, "loss": 2.3 - 1.6 * part, "accuracy": value * part, "seconds": 15 * at}
+        for at, part in shares
+    ]
+
+
+def meta(folder: Path, **changes: Any) -> dict[str, Any]:
+    return {
+        "space": "mobile", "resolution": None, "budget": BUDGET, "in_channels": 3, "num_classes": 1000,
+        "recipe": {"steps": 200, "resolution": 32, "epochs": 0}, "data": "fashion-subset", "data_classes": 10,
+        "folder": str(folder), "sampler": "random", "seed": 0,
+    } | changes  # fmt: skip
+
+
+def make(folder: Path, trials: int, name: str = "toy", seed: int = 0, storage: str = "") -> Stored:
+    """A study of `trials` finished trials."""
+    stored = create_study(
+        storage or f"sqlite:///{folder / 'nas.db'}", name, meta(folder / name), optuna.samplers.RandomSampler(seed)
+    )
+    grow(stored, range(trials), Random(seed))
+    return stored
+
+
+def grow(stored: Stored, numbers: range, rng: Random) -> None:
+    """Add finished trials."""
+    fits = feasible()
+    for number in numbers:
+        made, begun = trial(fits, number, rng)
+        made.datetime_start, made.datetime_complete = begun, begun + timedelta(seconds=18)
+        stored.study.add_trial(made)
+
+
+def running(stored: Stored, rng: Random) -> int:
+    """Begin a trial and leave it running."""
+    arch, cost = feasible().draw(rng)
+    begun = stored.study.ask()
+    begun.set_user_attr("arch", str(arch))
+    begun.set_user_attr("cost", asdict(cost))
+    begun.set_user_attr("worker", {"host": "here", "pid": 1, "started": "1"})
+    return begun.number
+
+
+def text() -> str:
+    """A network that is always the same."""
+    return str(
+        Arch.parse("r32 | conv_stem(width=16) | inverted_residual c16 n2 | inverted_residual c24 s2 | pool_head")
+    )
+
+
+if __name__ == "__main__":
+    make(Path(sys.argv[2]), int(sys.argv[1]), "large")

@@ -1,0 +1,139 @@
+"""The journeys of a person, in a real browser: an error in the page or in a callback fails them.
+
+`DASHBOARD_PICTURES=folder` keeps what was seen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from random import Random
+from shutil import which
+from threading import Thread
+
+import pytest
+from waitress.server import create_server
+
+from dashboard import pages
+from dashboard.app import create
+from dashboard.studies import Studies
+from tests.dashboard.browser import Browser
+from tests.dashboard.studying import grow, make
+
+pytestmark = pytest.mark.skipif(which("chromium") is None, reason="needs chromium")
+NARROW = "document.documentElement.scrollWidth <= window.innerWidth"
+POINTS = "document.querySelectorAll('#front-figure .scatterlayer .point').length"
+WHOLE = (
+    "document.querySelector('#detail .ledger') && document.querySelector('#detail .js-plotly-plot .barlayer path')"
+    f" && {POINTS} > 0"
+)
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """The address of a dashboard on a study of its own, and the study's folder."""
+    make(tmp_path, 24)
+    app = create(Studies([f"sqlite:///{tmp_path / 'nas.db'}"]), tmp_path / "exports")
+    server = create_server(app.server, host="127.0.0.1", port=0, threads=8)
+    Thread(target=server.run, daemon=True).start()
+    yield f"http://127.0.0.1:{server.effective_port}", tmp_path
+    server.close()
+
+
+def journey(steps: Callable[[Browser], Awaitable[None]], name: str, **looks: int | bool) -> Browser:
+    """Go it, take a picture at its end, and insist that the browser had nothing to complain of."""
+    browser = Browser(**looks)  # type: ignore[arg-type]
+
+    async def go() -> None:
+        async with browser as page:
+            await steps(page)
+            if folder := os.environ.get("DASHBOARD_PICTURES"):
+                await page.picture(Path(folder) / f"{name}.png")
+
+    asyncio.run(go())
+    assert browser.complaints == []
+    return browser
+
+
+def test_open_choose_axes_pick_a_network_and_export_it(served: tuple[str, Path]) -> None:
+    url, folder = served
+
+    async def steps(page: Browser) -> None:
+        await page.open(url)
+        await page.until(WHOLE)
+        assert await page.run("document.title") == "Front – nas-explorer"
+        await page.run("document.querySelector('input[value=params]').click()")
+        await page.until("document.querySelector('#front-figure .xtitle').textContent == 'Parameters (millions)'")
+        await page.run("[...document.querySelectorAll('#front-list .pick')].at(-1).focus()")
+        name = await page.run("document.activeElement.textContent")
+        await page.run("document.activeElement.click()")
+        await page.until(f"document.querySelector('#detail h2').textContent == '{name}'")
+        await page.run("document.querySelector('.export .button').click()")
+        address = await page.until("document.querySelector('.export a') && document.querySelector('.export a').href")
+        assert await page.run(f"fetch('{address}').then(r => r.headers.get('content-type'))") == "application/zip"
+
+    browser = journey(steps, "front")
+    assert all(address.startswith((url, "data:", "blob:", "about:")) for address in browser.addresses)
+    assert list((folder / "exports").rglob("network.py"))
+
+
+@pytest.mark.parametrize(("width", "height", "dark"), [(1280, 900, False), (390, 844, True)])
+def test_every_page_stands_in_light_and_dark_and_on_a_phone(
+    served: tuple[str, Path], width: int, height: int, dark: bool
+) -> None:
+    async def steps(page: Browser) -> None:
+        for at in pages.pages():
+            await page.open(served[0] + at.PATH)
+            await page.until("!!document.querySelector('main h1')")
+            await page.until("!!document.querySelector('main .js-plotly-plot .main-svg, main .ag-row, main .empty')")
+            assert await page.run(NARROW), f"{at.PATH} is wider than {width} px"
+            theme = await page.run("document.documentElement.getAttribute('data-mantine-color-scheme')")
+            assert theme == ("dark" if dark else "light")
+            if folder := os.environ.get("DASHBOARD_PICTURES"):
+                await asyncio.sleep(3)
+                await page.picture(Path(folder) / f"{at.LABEL}-{width}-{theme}.png")
+
+    journey(steps, f"last-{width}", width=width, height=height, dark=dark)
+
+
+def test_a_point_is_clicked_and_new_ones_keep_the_zoom(served: tuple[str, Path]) -> None:
+    url, folder = served
+    graph = "document.querySelector('#front-figure .js-plotly-plot')"
+
+    async def steps(page: Browser) -> None:
+        await page.open(url)
+        await page.until(WHOLE)
+        number = await page.run(f"{graph}.data[0].customdata[4].split(':')[1]")
+        click = (
+            f"{graph}.emit('plotly_click', {{points: [{{customdata: {graph}.data[0].customdata[4], curveNumber: 0}}]}})"
+        )
+        await page.run(f"({click}, 1)")
+        await page.until(f"document.querySelector('#detail h2').textContent == 'Trial {number}'")
+        await page.run(f"Plotly.relayout({graph}, {{'yaxis.range': [60, 80]}}).then(() => 1)")
+        before = await page.run(f"{graph}.data[0].x.length")
+        grow(make(folder, 0), range(24, 27), Random(3))
+        await page.until(f"{graph}.data[0].x.length == {before + 3}")
+        assert await page.run(f"{graph}.layout.yaxis.range.join()") == "60,80"
+
+    journey(steps, "grown")
+
+
+def test_the_keyboard_reaches_the_page_and_skips_the_menu(served: tuple[str, Path]) -> None:
+    async def steps(page: Browser) -> None:
+        await page.open(served[0])
+        await page.until(WHOLE)
+        for kind in ("keyDown", "keyUp"):
+            await page.send("Input.dispatchKeyEvent", type=kind, key="Tab", code="Tab", windowsVirtualKeyCode=9)
+        assert await page.run("document.activeElement.className") == "skip"
+        unnamed = (
+            "[...document.querySelectorAll('button, a, input:not([type=hidden])')].filter(e => e.offsetParent"
+            " && e.tabIndex >= 0 && !e.closest('.modebar') && !(e.textContent.trim() || e.title || e.labels?.length"
+            " || e.getAttribute('aria-label') || e.getAttribute('aria-labelledby'))).map(e => e.outerHTML)"
+        )
+        assert await page.run(unnamed) == []
+        assert await page.run("document.documentElement.lang") == "en"
+        assert await page.run("document.querySelector('nav a[aria-current=page]').textContent") == "Front"
+
+    journey(steps, "keyboard")

@@ -1,0 +1,70 @@
+"""Who may ask, and what goes over the wire."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from dashboard import __main__ as command
+from dashboard.app import create
+from dashboard.studies import Studies
+from nas.errors import UserError
+from tests.dashboard.asking import HEADERS
+
+PATHS = ("/", "/trials", "/_dash-layout", "/_dash-dependencies", "/export/x", "/assets/dashboard.css")
+
+
+def test_another_host_name_is_refused(storage: str, tmp_path: Path) -> None:
+    """A page elsewhere that points its own name at this machine (DNS rebinding) reads nothing."""
+    http = create(Studies([storage]), tmp_path).server.test_client()
+    for path in PATHS:
+        assert http.get(path, headers={"Host": "evil.example:8050"}).status_code == 403
+    for host in ("127.0.0.1:8050", "localhost:8050", "[::1]:8050", "localhost"):
+        assert http.get("/", headers={"Host": host}).status_code == 200
+
+
+def test_a_token_is_asked_of_every_request(storage: str, tmp_path: Path) -> None:
+    app = create(Studies([storage]), tmp_path, token="right")
+    http = app.server.test_client()
+    for path in PATHS:
+        assert http.get(path).status_code == 401
+        assert http.get(f"{path}?token=wrong").status_code == 401
+    assert http.post("/_dash-update-component", json={}).status_code == 401
+    answer = http.get("/?token=right")
+    assert answer.status_code == 302
+    assert "right" not in answer.headers["Location"]
+    assert "HttpOnly" in answer.headers["Set-Cookie"]
+    assert http.get("/").status_code == 200
+
+
+def test_answers_are_compressed_and_may_ask_nothing_of_other_hosts(storage: str, tmp_path: Path) -> None:
+    http = create(Studies([storage]), tmp_path).server.test_client()
+    for path in ("/assets/dashboard.css", "/_dash-layout"):
+        plain = http.get(path, headers=HEADERS)
+        packed = http.get(path, headers=HEADERS | {"Accept-Encoding": "gzip"})
+        assert gzip.decompress(packed.data) == plain.data
+        assert len(packed.data) < len(plain.data)
+        assert "default-src 'self'" in packed.headers["Content-Security-Policy"]
+        plain.close(), packed.close()
+    page = http.get("/", headers=HEADERS).text
+    assert "http://" not in page
+    assert "https://" not in page
+
+
+def test_a_report_needs_no_server(storage: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = tmp_path / "report.html"
+    assert command.main(["--storage", storage, "--export-html", str(page)]) == 0
+    text = page.read_text(encoding="utf-8")
+    assert "Accuracy against FLOPs" in text
+    assert "toy: the best network" in text
+    assert 'src="http' not in text
+    assert capsys.readouterr().out.strip() == str(page)
+
+
+def test_a_report_of_a_study_that_is_not_there_says_what_is(storage: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="toy"):
+        command.main(["--storage", storage, "--study", "other", "--export-html", str(tmp_path / "x.html")])
+    with pytest.raises(UserError, match="no storage"):
+        command.main(["--storage", f"sqlite:///{tmp_path}/none.db", "--export-html", str(tmp_path / "x.html")])
