@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,7 @@ class Search:
     def run(self, limits: Limits) -> str:
         """Search until a limit is reached; return which one it was. Ctrl-C returns 'interrupted'."""
         begin = time.monotonic()
+        self._announce(limits)
         self.revive()
         while True:
             self.candidates = self.stored.candidates()  # read once a trial: a database answers in milliseconds
@@ -71,6 +73,12 @@ class Search:
 
     # --------------------------------------------------------------------------------- one trial
 
+    def _announce(self, limits: Limits) -> None:
+        """Keep in the study when this run began and will stop, in unix seconds, for those who watch from elsewhere."""
+        now = time.time()
+        until = None if limits.timeout is None else now + limits.timeout
+        self.study.set_user_attr("limits", {"trials": limits.trials, "begun": now, "until": until})
+
     def _trial(self, limits: Limits, begin: float) -> None:
         started = time.monotonic()
         trial = self.study.ask()
@@ -81,7 +89,7 @@ class Search:
             seed = about.setdefault("seed", mixed(self.evaluator.recipe.seed, trial.number))
             self._note(trial, arch=str(arch), cost=asdict(exact), **about)
             self.reporter.started(trial.number, arch, exact.flops)
-            evaluation = self.evaluator.evaluate(arch, seed, self.reporter.point)
+            evaluation = self.evaluator.evaluate(arch, seed, self._watch(trial))
         except Failed as failure:
             self._fail(trial, failure.reason, failure.detail)
         except Exhausted as why:
@@ -106,6 +114,17 @@ class Search:
         arch = ask(trial, self.feasible)
         counts = self.sampler.counts.pop(trial.number, None)
         return arch, {"proposals": asdict(counts) if counts else {}}
+
+    def _watch(self, trial: Trial) -> Callable[[Point], None]:
+        """Tell whoever watches of each point, here and through the study."""
+        curve: list[dict[str, float]] = []
+
+        def on_point(point: Point) -> None:
+            curve.append(asdict(point))
+            self._note(trial, curve=curve)
+            self.reporter.point(point)
+
+        return on_point
 
     def _record(self, trial: Trial, evaluation: Evaluation, flops: int) -> None:
         """The weights first, the trial last: a trial that is complete has all of its parts."""

@@ -6,12 +6,15 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from nas.evaluate import Evaluation
 from nas.loop import Limits, me
-from nas.training import Failed
+from nas.training import Failed, Point
 from search_spaces import Arch
 from tests.nas.searching import Oracle, accuracy, search
 
@@ -142,3 +145,28 @@ def test_a_living_worker_is_left_alone(tmp_path: Path) -> None:
     trial = run.study.ask()
     trial.set_user_attr("worker", me())
     assert run.revive() == []
+
+
+def test_a_running_trial_can_be_watched(tmp_path: Path) -> None:
+    """Its curve so far, and when the run will stop, are in the study while it trains."""
+    seen: list[tuple[str, list[dict[str, float]]]] = []
+    run = search(tmp_path, "random")
+    oracle = run.evaluator
+
+    class Watched:
+        num_classes, recipe = 10, oracle.recipe
+
+        def evaluate(self, arch: Arch, seed: int, on_point: Callable[[Point], None]) -> Evaluation:
+            on_point(Point(10, 2.0, 0.3, 1.0))
+            trial = run.study.get_trials(deepcopy=False)[-1]
+            seen.append((trial.state.name, trial.user_attrs["curve"]))
+            return oracle.evaluate(arch, seed)
+
+    run.evaluator = Watched()  # type: ignore[assignment]
+    before = time.time()
+    run.run(Limits(trials=1, timeout=60))
+    assert seen == [("RUNNING", [{"samples": 10, "loss": 2.0, "accuracy": 0.3, "seconds": 1.0}])]
+    limits = run.study.user_attrs["limits"]
+    assert limits["trials"] == 1
+    assert before <= limits["begun"] <= time.time()
+    assert limits["until"] == limits["begun"] + 60
