@@ -68,10 +68,17 @@ def feasible(budget: Budget = BUDGET, space: Space = SPACE) -> Feasible:
     return Feasible(space, budget, 3, 10)
 
 
-def search(folder: Path, sampler: str, seed: int = 0, oracle: Oracle | None = None, budget: Budget = BUDGET) -> Search:
+def search(
+    folder: Path,
+    sampler: str,
+    seed: int = 0,
+    oracle: Oracle | None = None,
+    budget: Budget = BUDGET,
+    storage: str | None = None,
+) -> Search:
     """A search on a study in `folder`, as a new process would open it."""
     fits = feasible(budget)
     gate = BudgetedSampler(samplers.find(sampler), fits, seed)
     meta = {"in_channels": 3, "num_classes": 10, "recipe": {}, "folder": str(folder / "toy"), "space": "toy"}
-    stored = create_study(f"sqlite:///{folder / 'nas.db'}", "toy", meta, gate)
+    stored = create_study(storage or f"sqlite:///{folder / 'nas.db'}", "toy", meta, gate)
     return Search(stored, fits, gate, oracle or Oracle(), Reporter())  # type: ignore[arg-type]
