@@ -61,7 +61,7 @@ def add_training(result: argparse.ArgumentParser, recipe: str = "quick", data: b
     if data:
         about = "a data set's name (fashion-subset, cifar10, …), or a folder with one sub-folder a class"
         group.add_argument("--data", default="fashion-subset", help=about)
-    group.add_argument("--recipe", default=recipe, help="quick, standard, final or a JSON file of a recipe")
+    group.add_argument("--recipe", default=recipe, help="quick, standard, final, googlenet or a JSON file of a recipe")
     group.add_argument("--epochs", type=float, metavar="X", help="passes over the training data, may be a fraction")
     group.add_argument("--steps", type=positive, metavar="N", help="optimizer steps, instead of epochs")
     group.add_argument("--train-resolution", type=positive, metavar="PX", help="pixels of training images")

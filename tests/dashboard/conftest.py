@@ -29,4 +29,6 @@ def study(storage: str) -> Study:
 
 @pytest.fixture
 def client(storage: str, tmp_path: Path) -> Client:
-    return Client(create(Studies([storage]), tmp_path / "exports"))
+    studies = Studies([storage])
+    studies.get(["toy"])  # read at leisure: on a busy machine a page would say that it is reading still
+    return Client(create(studies, tmp_path / "exports"))
