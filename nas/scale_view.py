@@ -77,6 +77,13 @@ def show_measured(rows: list[dict[str, Any]], found: list[Curve]) -> None:
         best, *others = row["ranking"] or [None]
         if best and others and best["low"] <= max(other["high"] for other in others):
             view.line(Text("the intervals overlap: at this size the directions cannot be told apart", style="yellow"))
+    for curve in found:
+        if curve.falls:
+            first, last = curve.falls
+            said = f"{curve.axis}: accuracy falls from {first:.4f} to {last:.4f} as the network grows; "
+            view.line(
+                Text(said + "its law, which cannot fall, is flat: train longer before you trust it", style="yellow")
+            )
     if any(curve.fitted is None for curve in found):
         view.line("a law needs three different costs: measure more --factors")
 

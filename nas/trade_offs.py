@@ -25,6 +25,16 @@ class Curve:
     accuracy: tuple[float, ...]
     fitted: Fitted | None
 
+    @property
+    def falls(self) -> tuple[float, float] | None:
+        """Mean accuracy at the smallest and at the largest cost, where growth made it worse; a law cannot say that."""
+        ends = [
+            [a for f, a in zip(self.flops, self.accuracy, strict=True) if f == end]
+            for end in (min(self.flops), max(self.flops))
+        ]
+        first, last = (sum(values) / len(values) for values in ends)
+        return (first, last) if last < first else None
+
 
 def variants(arch: Arch, factors: Iterable[float], repeats: int, axes: Iterable[str] = tuple(MIXES)) -> list[Item]:
     """Every direction at every factor, `repeats` seeds each; the network itself once for all directions.

@@ -12,7 +12,7 @@ from nas import scale
 from nas.figures import iso_cost, trade_offs
 from nas.power_law import Law, fit
 from nas.store import open_study
-from nas.trade_offs import curves, variants, verdict
+from nas.trade_offs import Curve, curves, variants, verdict
 from search_spaces import zoo
 from search_spaces.arch import Arch
 from search_spaces.cost import cost
@@ -117,6 +117,12 @@ def test_intervals_cover_the_truth_as_often_as_they_say() -> None:
         low, high = found.interval(2e7)
         covered += bool(low <= truth(2e7) <= high)
     assert covered >= 34
+
+
+def test_a_fall_is_told() -> None:
+    falling = Curve("depth", (1, 1, 2, 4), (0.7, 0.8, 0.7, 0.5), None)
+    assert falling.falls == pytest.approx((0.75, 0.5))
+    assert Curve("depth", (1, 2), (0.7, 0.8), None).falls is None
 
 
 def test_two_costs_make_no_law() -> None:
