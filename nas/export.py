@@ -33,6 +33,7 @@ FLOPs and logits. Weights of nas.train are taken where there are any, else those
 examples:
   python -m nas.export --study mobile-300MFLOPs-fashion-subset --best --out mobilenet
   python -m nas.export --study mobile-300MFLOPs-fashion-subset --trial 12 --out twelve --name twelve
+  python -m nas.export --study mobile-300MFLOPs-fashion-subset --best --out mobilenet --format onnx
   python -m nas.export --zoo mobilenet_v2 --weights mobilenet_v2-b0353104.pth --out v2
   python -m nas.export --arch "r224 | conv_stem(width=32) | … | pool_head(width=1280)" --out mine
 """
@@ -52,6 +53,12 @@ def parser() -> argparse.ArgumentParser:
         help="of --zoo, a state dict of torchvision or timm: .safetensors or .pth",
     )
     result.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder to write, made if need be")
+    result.add_argument(
+        "--format",
+        default="python_module",
+        metavar="NAME",
+        help="python_module, or onnx (an extra of that name)",
+    )
     result.add_argument("--name", default="network", help="name of the module and of its files")
     result.add_argument("--untrained", action="store_true", help="a fresh initialisation, even where weights exist")
     result.add_argument(
@@ -78,9 +85,31 @@ def main(argv: list[str] | None = None) -> int:
         usual = zoo.find(args.zoo).in_channels if args.zoo else 3
         channels, classes = args.in_channels or usual, args.num_classes or 1000
         package = from_study(args) if arch is None else fresh(arch, channels, classes)
+    if args.format != "python_module":
+        return _other_format(args, package)
     folder = export(package, args.out, args.name)
     report = summary(package, prove(folder, package, args.name), folder, args.name)
     print(json.dumps(report, indent=2, ensure_ascii=False) if args.json else pretty(report))
+    return 0
+
+
+def _other_format(args: argparse.Namespace, package: Package) -> int:
+    """Export in a format that proves itself."""
+    from nas import exporters
+
+    exporter = exporters.find(args.format)
+    folder = exporter.export(package, args.out, args.name)
+    report = json.loads((folder / f"{args.name}.json").read_text(encoding="utf-8"))
+    if args.json:
+        print(json.dumps(report, indent=2, ensure_ascii=False))
+        return 0
+    proof = report["proof"]
+    said = f"logits within {proof['difference']:.1e} of torch's, the largest {proof['largest']:.3g}"
+    print(f"{folder / args.name}.{args.format}: {exporter.ABOUT}")
+    print(f"  accuracy  {package.accuracy_text}")
+    print(
+        f"  proved    logits within {proof['difference']:.1e} of torch's (largest {proof['largest']:.3g}), {proof['runtime']}"
+    )
     return 0
 
 

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from nas.space_view import View, console, short
 
+ROOMY = 120  # columns from which there is space for the sources
 COLUMNS = ("name", "resolution", "flops", "macs", "params", "printed_macs", "printed_params", "macs_difference")
 
 
@@ -26,7 +27,8 @@ def show_table(rows: list[dict[str, Any]]) -> None:
     table.add_column("network", no_wrap=True)
     for name in ("px", "FLOPs", "MACs", "params", "printed MACs", "printed params", "top-1"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("from", overflow="fold", style="dim")
+    if roomy := out.width >= ROOMY:
+        table.add_column("from", overflow="fold", style="dim")
     for row in rows:
         table.add_row(
             row["name"],
@@ -35,7 +37,7 @@ def show_table(rows: list[dict[str, Any]]) -> None:
             _compared(row, "macs"),
             _compared(row, "params"),
             f"{row['top1']:.1f}" if row["top1"] else "",
-            _about(row),
+            *([_about(row)] if roomy else []),
         )
     out.print(table)
     agreeing = sum(row[f"{what}_agree"] is True for row in rows for what in ("macs", "params"))
