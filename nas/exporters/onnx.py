@@ -55,7 +55,7 @@ def export(package: Package, out: Path, name: str = "network") -> Path:
 
 
 def compare(runtime: Any, path: Path, network: nn.Module, channels: int, side: int) -> tuple[float, float]:
-    """Largest difference of a logit between ONNX Runtime and torch, over two batches of seeded images; and the largest."""
+    """Largest difference of a logit between ONNX Runtime and torch over two seeded batches, and the largest logit."""
     session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     (given,) = session.get_inputs()
     generator = torch.Generator().manual_seed(0)
