@@ -1,4 +1,4 @@
-"""Fronts of many trials, quickly: numpy for the front, one pass for the hypervolume's history.
+"""Fronts of many trials, quickly: numpy leaves few points, and one pass over those is the hypervolume's history.
 
 `nas.pareto` says what a front and a hypervolume are; the tests hold these to it.
 """
@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -29,16 +29,30 @@ def history(accuracies: Sequence[float], costs: Sequence[float], dearest: float)
     rights: list[float] = []  # costs of the front so far, ascending, and their accuracies
     heights: list[float] = []
     area, grown = 0.0, []
-    for i, (accuracy, cost) in enumerate(zip(accuracies, costs, strict=True), 1):
+    for i in _risen(accuracies, costs, dearest, rights, heights):
+        accuracy, cost = accuracies[i], costs[i]
         place = bisect_right(rights, cost)
-        if cost >= dearest or (place and heights[place - 1] >= accuracy):
+        if place and heights[place - 1] >= accuracy:
             continue
         first, last = bisect_left(rights, cost), bisect_right(heights, accuracy)
         area += _gain(rights, heights, first, max(first, last), accuracy, cost, dearest)
         rights[first : max(first, last)] = [cost]
         heights[first : max(first, last)] = [accuracy]
-        grown.append((i, area))
+        grown.append((i + 1, area))
     return grown
+
+
+def _risen(
+    accuracies: Sequence[float], costs: Sequence[float], dearest: float, rights: list[float], heights: list[float]
+) -> Iterator[int]:
+    """Points that the front, as it stood when their block began, does not cover; blocks double in length."""
+    accuracy, cost = np.asarray(accuracies, dtype=float), np.asarray(costs, dtype=float)
+    start, length = 0, 256
+    while start < len(cost):
+        at = slice(start, start + length)
+        under = np.concatenate(([-np.inf], heights))[np.searchsorted(rights, cost[at], side="right")]
+        yield from (start + np.flatnonzero((cost[at] < dearest) & (under < accuracy[at]))).tolist()
+        start, length = start + length, 2 * length
 
 
 def _gain(

@@ -97,10 +97,7 @@ def document(studies: Sequence[Study], drawn: dict[str, tuple[str, Any]]) -> str
 
 
 def _about(studies: Sequence[Study]) -> str:
-    said = [
-        f"{s.meta['space']} within {s.meta['budget']}, on {s.meta['data']}: {len(s.trained):,} trained networks"
-        for s in studies
-    ]
+    said = [f"{s.about}: {len(s.trained):,} trained networks" for s in studies]
     return escape("; ".join(said))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import RLock, Thread
@@ -54,6 +54,8 @@ class Row:
     latency_ms: float | None
     proposals: dict[str, int] = field(repr=False)
     params: dict[str, Any] = field(repr=False)
+    curve: Sequence[Mapping[str, float]] = field(default=(), repr=False)
+    """So far, where the trial is running."""
 
     def metric(self, name: str) -> float | None:
         """A cost by its name, `latency_ms` among them."""
@@ -79,12 +81,16 @@ def _columns(rows: list[Row], metric: str) -> Columns:
 
 
 class Study:
-    """A study in memory. `rows` are its finished trials in the order they were seen, which never changes."""
+    """A study in memory. `rows` are its finished trials in the order they were seen, which never changes.
+
+    `open` are the others. `run` is what the latest run said of its end: `trials` the study shall have, `until` when.
+    """
 
     def __init__(self, key: str, stored: Stored) -> None:
         self.key, self.stored, self.name = key, stored, stored.name
         self.rows: list[Row] = []
         self.open: list[Row] = []
+        self.run: Mapping[str, Any] = {}
         self._seen: set[int] = set()
         self._read = 0.0
         self._columns: dict[str, tuple[int, Columns]] = {}
@@ -94,6 +100,12 @@ class Study:
     @property
     def meta(self) -> dict[str, Any]:
         return self.stored.meta
+
+    @property
+    def about(self) -> str:
+        """What was searched, how far and on what: `mobile within 300MFLOPs, on fashion-subset`."""
+        budget = self.meta.get("budget")
+        return f"{self.meta['space']}{f' within {budget}' if budget else ''}, on {self.meta['data']}"
 
     @property
     def limits(self) -> dict[str, int]:
@@ -142,6 +154,7 @@ class Study:
             _row(candidate, trials[candidate.number])
             for candidate in (self.stored._kept(t) for t in trials.values() if "arch" in t.user_attrs)
         ]
+        self.run = self.stored.study.user_attrs.get("limits") or {}
         new = [row for row in rows if row.state in FINAL]
         new.sort(key=lambda row: (row.ended or 0.0, row.number))
         self.rows += new
@@ -178,7 +191,7 @@ def _row(candidate: Candidate, trial: FrozenTrial) -> Row:
     return Row(
         candidate.number, candidate.state, candidate.arch, candidate.cost, accuracy,
         candidate.reason or candidate.attrs.get("detail", ""), candidate.seconds, begun, ended,
-        candidate.attrs.get("latency_ms"), candidate.attrs.get("proposals", {}), trial.params,
+        candidate.attrs.get("latency_ms"), candidate.attrs.get("proposals", {}), trial.params, candidate.curve,
     )  # fmt: skip
 
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import nnls
 
 Array = NDArray[np.float64]
 EXPONENTS = np.geomspace(0.02, 4.0, 160)
@@ -48,23 +47,33 @@ def fit(flops: Array, accuracy: Array, reference: float, seed: int = 0) -> Fitte
     """
     if len(np.unique(flops)) < 3:
         return None
-    law = _least_squares(flops, accuracy, reference)
+    (law,) = _least_squares(flops, accuracy[None], reference)
     fitted = law(flops)
     residuals = accuracy - fitted
     spread = residuals * np.sqrt(len(accuracy) / max(1, len(accuracy) - 3))  # three numbers were fitted
-    rng = np.random.default_rng(seed)
-    drawn = (fitted + rng.choice(spread - spread.mean(), len(spread)) for _ in range(RESAMPLES))
-    return Fitted(law, tuple(_least_squares(flops, values, reference) for values in drawn))
+    drawn = np.random.default_rng(seed).choice(spread - spread.mean(), (RESAMPLES, len(spread)))
+    return Fitted(law, tuple(_least_squares(flops, fitted + drawn, reference)))
 
 
-def _least_squares(flops: Array, accuracy: Array, reference: float) -> Law:
-    """For each exponent the rest is linear: missing accuracy = floor + gap · x^(−exponent), both at least 0."""
-    best: tuple[float, Law] | None = None
-    missing = 1 - accuracy
+def _least_squares(flops: Array, accuracies: Array, reference: float) -> list[Law]:
+    """One law a row of (R, N) accuracies.
+
+    For each exponent the rest is linear: missing accuracy = floor + gap · x^(−exponent), both at least 0; where
+    the best line leaves that quarter, the better of its two edges is the best in it.
+    """
+    missing = 1 - accuracies
+    best = np.full(len(missing), np.inf)
+    numbers = np.zeros((3, len(missing)))  # floor, gap, exponent
     for exponent in EXPONENTS:
-        columns = np.stack([np.ones_like(flops), (flops / reference) ** -exponent], axis=1)
-        (floor, gap), error = nnls(columns, missing)
-        if best is None or error < best[0]:
-            best = error, Law(1 - float(floor), float(gap), float(exponent), reference)
-    assert best is not None
-    return best[1]
+        powers = (flops / reference) ** -exponent
+        centred = powers - powers.mean()
+        slope = missing @ centred / (centred @ centred)
+        line = missing.mean(1) - slope * powers.mean(), slope
+        flat = missing.mean(1), np.zeros(len(missing))
+        no_floor = np.zeros(len(missing)), np.maximum(0, missing @ powers / (powers @ powers))
+        for floor, gap in (line, flat, no_floor):
+            error = ((missing - floor[:, None] - gap[:, None] * powers) ** 2).sum(1)
+            better = (error < best) & (floor >= 0) & (gap >= 0)
+            best = np.where(better, error, best)
+            numbers[:, better] = np.stack([floor, gap, np.full_like(gap, exponent)])[:, better]
+    return [Law(1 - float(floor), float(gap), float(exponent), reference) for floor, gap, exponent in numbers.T]

@@ -89,7 +89,7 @@ def scale(
         stages=tuple(_stages(arch, depth, width, rounding)),
         head=arch.head.widened(width),
     )
-    scaled.check()
+    cost(scaled)  # refuses what does not fit, and remembers the stages it has seen
     return scaled
 
 

@@ -93,8 +93,8 @@ def plot(options: Sequence[Option]) -> Any:
             "colorscale": [[0, "rgba(74,130,212,0.04)"], [1, "#4a82d4"]], "xgap": 2, "ygap": 2,
             "customdata": [[[n, o.tried]] * windows for n, o in zip(names, shown, strict=True)],
             "hovertemplate": "%{customdata[0]}<br>%{z:.0f} % of trials; %{customdata[1]} in all<extra></extra>",
-            "colorbar": {"title": {"text": "taken (%)", "side": "right"}, "thickness": 10, "outlinewidth": 0,
-            "len": 0.9},
+            "colorbar": {"title": {"text": "taken (%)", "side": "right", "font": {"size": 12}}, "thickness": 10,
+                         "outlinewidth": 0, "len": 0.9},
         },
         margin={"l": 8, "r": 0, "t": 8, "b": 8}, dragmode=False,
     )  # fmt: skip

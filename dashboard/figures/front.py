@@ -117,6 +117,7 @@ def plot(front: Front, selected: Sequence[tuple[int, ...]] = ()) -> Any:
             "title": {"text": "ImageNet top-1 (%), published"}},
             legend2={"orientation": "h", "x": 0, "y": -0.16, "yanchor": "top", "font": {"size": 11}},
         )  # fmt: skip
+    drawn.update_xaxes(tickangle=0, tickfont_size=11)
     return drawn
 
 

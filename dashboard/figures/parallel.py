@@ -11,9 +11,10 @@ from dashboard.metrics import significant
 from dashboard.studies import Row
 
 AXES: tuple[tuple[str, str], ...] = (
-    ("resolution", "Resolution (px)"), ("depth", "Blocks"), ("widest", "Widest stage"), ("params", "Params (M)"),
-    ("macs", "MACs (M)"), ("flops", "FLOPs (M)"), ("accuracy", "Accuracy (%)"),
+    ("resolution", "Input (px)"), ("depth", "Blocks"), ("widest", "Widest"), ("params", "Params (M)"),
+    ("flops", "FLOPs (M)"), ("accuracy", "Accuracy (%)"),
 )  # fmt: skip
+"""MACs are left out: they tell almost what FLOPs tell."""
 
 
 @dataclass(frozen=True)
@@ -63,4 +64,4 @@ def plot(lines: Lines) -> Any:
         "unselected": {"line": {"opacity": 0.08}},
         "line": {"color": list(accuracy), "colorscale": [[0, "#b9c4d0"], [0.5, "#6f9ad6"], [1, "#2f5fb3"]]},
     }  # fmt: skip
-    return figure(trace, margin={"l": 44, "r": 44, "t": 44, "b": 14})
+    return figure(trace, margin={"l": 32, "r": 44, "t": 44, "b": 14})

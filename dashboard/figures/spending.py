@@ -48,6 +48,6 @@ def plot(spending: Spending) -> Any:
         barmode="stack", bargap=0.4, dragmode=False, height=130 + 44 * len(spending.names),
         legend={"traceorder": "normal"},
     )  # fmt: skip
-    drawn.update_xaxes(title_text="FLOPs (millions), by side of the map they are spent at")
+    drawn.update_xaxes(title_text="FLOPs (millions) by side of the map")
     drawn.update_yaxes(autorange="reversed", showgrid=False)
     return drawn

@@ -148,7 +148,7 @@ def about(studies: Sequence[Study]) -> str:
         failed = sum(r.state == "failed" for r in study.rows)
         counts = f"{len(study.trained):,} trained" + (f", {failed:,} failed" if failed else "")
         counts += f", {len(study.open)} running" if study.open else ""
-        said.append(f"{study.meta['space']} within {study.meta['budget']}, on {study.meta['data']}: {counts}")
+        said.append(f"{study.about}: {counts}")
     return " · ".join(said)
 
 

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dash import Dash, Input, Output, html
+from dash import Dash, Input, Output, State, dcc, html, no_update
 
-from dashboard.figures import throughput
+from dashboard.figures import curves, throughput
 from dashboard.metrics import clock, percent, short
 from dashboard.parts import candidate, card, empty, facts, graph, pick, state, table
 from dashboard.site import Site
 from dashboard.studies import Row, Study
+from nas.store import UNFINISHED
 
 PATH, LABEL, ORDER = "/live", "Live", 50
 LATEST = 12
+RECENT = 20  # trials whose mean time is taken for those to come
 
 
 def layout() -> Any:
@@ -25,12 +27,15 @@ def layout() -> Any:
             html.H1("Live", className="unseen"),
             card("Progress", html.Div(id="live-facts"), html.Div(id="live-running"), about=html.Span(id="live-about")),
             candidate.place(),
+            card("Learning curves", graph("live-curves", "Learning curves of the trials in flight", "280px"),
+                 about="Of the trials in flight, as they train, against the finished ones."),
             card("Throughput", graph("live-pace", "Finished trials an hour, over the time searched", "260px")),
             card("Ended last", html.Div(id="live-latest")),
             card("Failures", html.Div(id="live-failures")),
+            dcc.Store(id="live-seen"),
         ],
         className="page split",
-    )
+    )  # fmt: skip
 
 
 def register(app: Dash, site: Site) -> None:
@@ -56,6 +61,43 @@ def register(app: Dash, site: Site) -> None:
         studies = site.chosen(version)
         return running(studies, time.time()), about(studies, time.time())
 
+    @app.callback(
+        Output("live-curves", "figure"),
+        Output("live-curves-said", "children"),
+        Output("live-seen", "data"),
+        Input("tick", "n_intervals"),
+        Input("version", "data"),
+        State("live-seen", "data"),
+    )
+    def learn(ticks: int | None, version: Any, seen: Any) -> Any:
+        studies = site.chosen(version)
+        now = [[s.key, s.born, len(s.rows), [[r.number, len(r.curve)] for r in flying(s)]] for s in studies]
+        if seen == now:
+            return (no_update,) * 3
+        lines, field = learning(studies)
+        return curves.plot(curves.data(lines, field)), spoken(lines), now
+
+
+def flying(study: Study) -> list[Row]:
+    """Trials that are running."""
+    return [row for row in study.open if row.state == "running"]
+
+
+def learning(studies: Sequence[Study]) -> tuple[dict[str, curves.Curve], list[curves.Curve]]:
+    """Curves of the trials in flight by name, and those of the finished ones."""
+    several = len(studies) > 1
+    lines = {
+        f"trial {r.number}" + (f" of {s.name}" if several else ""): r.curve
+        for s in studies for r in flying(s) if r.curve
+    }  # fmt: skip
+    return lines, [r.curve for s in studies for r in s.rows[-candidate.FIELD :] if r.curve]
+
+
+def spoken(lines: Mapping[str, curves.Curve]) -> str:
+    """Where each curve stands."""
+    said = [f"{name} at {percent(curve[-1]['accuracy'])}" for name, curve in lines.items()]
+    return "In flight: " + ", ".join(said) if said else "No trial in flight has a learning curve yet."
+
 
 def progress(studies: Sequence[Study]) -> Any:
     """Counts and speed."""
@@ -72,12 +114,34 @@ def progress(studies: Sequence[Study]) -> Any:
     ])  # fmt: skip
 
 
+def left(study: Study, now: float) -> float | None:
+    """Seconds until the latest run of a study stops, as far as it said; None where it did not, or is over."""
+    trials, until, running = study.run.get("trials"), study.run.get("until"), flying(study)
+    if not running:
+        return None
+    ends = [max(0.0, float(until) - now)] if until else []
+    times = [r.seconds for r in study.rows if r.seconds][-RECENT:]
+    if trials and times:
+        counted = sum(r.state == "complete" or (r.state == "failed" and r.reason not in UNFINISHED) for r in study.rows)
+        mean, missing = sum(times) / len(times), max(0, int(trials) - counted)
+        begun = [min(mean, max(0.0, now - (r.begun or now))) for r in running]
+        ends.append(max(0.0, missing * mean - sum(begun)) / len(running))
+    return min(ends, default=None)
+
+
+def time_left(studies: Sequence[Study], now: float) -> str:
+    """The time left of all runs, which go on beside each other, as a sentence; nothing where none is known."""
+    longest = max((s for s in (left(study, now) for study in studies) if s is not None), default=None)
+    return "" if longest is None else f"About {clock(longest)} left. "
+
+
 def about(studies: Sequence[Study], now: float) -> str:
     """When something last happened."""
     last = max((r.ended or 0 for s in studies for r in s.rows), default=0)
     if not last:
-        return "Nothing has ended yet. This page follows by itself."
-    return f"The last trial ended {clock(max(0, now - last))} ago. This page follows by itself."
+        return f"Nothing has ended yet. {time_left(studies, now)}This page follows by itself."
+    ago = clock(max(0, now - last))
+    return f"The last trial ended {ago} ago. {time_left(studies, now)}This page follows by itself."
 
 
 def running(studies: Sequence[Study], now: float) -> Any:
@@ -89,11 +153,16 @@ def running(studies: Sequence[Study], now: float) -> Any:
             if row.state == "running":
                 passed = max(0.0, now - (row.begun or now))
                 rows.append([pick(study.key, row.number, f"Trial {row.number}"), short(row.cost.flops),
-                str(row.arch.depth),
+                str(row.arch.depth), percent(row.curve[-1]["accuracy"]) if row.curve else "–",
                              clock(passed), clock(sum(usual) / len(usual)) if usual else "–"])  # fmt: skip
     if not rows:
         return html.P("No trial is running.", className="quiet")
-    return table(["In flight", "FLOPs", "Blocks", "Runs for", "Mean of a trial"], rows, "Trials in flight", numbers=1)
+    return table(
+        ["In flight", "FLOPs", "Blocks", "Accuracy so far", "Runs for", "Mean of a trial"],
+        rows,
+        "Trials in flight",
+        numbers=1,
+    )
 
 
 def latest(studies: Sequence[Study]) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dash_mantine_components as dmc
@@ -56,9 +56,7 @@ def register(app: Dash, site: Site) -> None:
         State("networks-chosen", "value"),
     )
     def offer(version: Any, picked: Any, value: Any) -> Any:
-        groups = [group(s) for s in site.chosen(version)]
-        papers = [{"value": f"zoo/{name}", "label": name} for name in zoo.names()]
-        return [g for g in groups if g["items"]] + [{"group": "Papers", "items": papers}]
+        return offered(site.chosen(version))
 
     @app.callback(
         Output("networks-shown", "children"),
@@ -69,6 +67,13 @@ def register(app: Dash, site: Site) -> None:
     def show(value: list[str] | None, text: str | None) -> Any:
         networks, wrong = gathered(site, value or [], text)
         return shown(networks) if networks else empty("Choose a network, or type one."), wrong
+
+
+def offered(studies: Sequence[Study]) -> list[dict[str, Any]]:
+    """The networks of a menu: the fronts of studies, then the papers'."""
+    groups = [group(study) for study in studies]
+    papers = [{"value": f"zoo/{name}", "label": name} for name in zoo.names()]
+    return [g for g in groups if g["items"]] + [{"group": "Papers", "items": papers}]
 
 
 def group(study: Study) -> dict[str, Any]:

@@ -28,7 +28,7 @@ def layout() -> Any:
     return html.Div(
         [
             html.H1("Space", className="unseen"),
-            html.Div(dcc.Loading(html.Div(id="space-about"), type="dot"), className="shown"),
+            html.Div(dcc.Loading(html.Div(id="space-about"), type="dot", color="#4a82d4"), className="shown"),
             card("Where the search has been", html.P(id="space-gaps", className="quiet"),
                  graph("space-coverage", "Share of each option over the course of the search", "auto"),
                  about="How often each option was taken, from the first trials at the left to the last at the right.",

@@ -25,7 +25,7 @@ THEME = (
     " fontFamily: 'inherit', headerFontFamily: 'inherit', fontSize: 13, rowHeight: 34, headerHeight: 38,"
     " browserColorScheme: 'inherit'})"
 )
-NUMBERS = (("n", "Trial", 76), ("a", "Accuracy %", 124), ("f", "FLOPs (M)", 98), ("m", "MACs (M)", 98),
+NUMBERS = (("n", "Trial", 76), ("a", "Accuracy %", 142), ("f", "FLOPs (M)", 98), ("m", "MACs (M)", 98),
            ("p", "Params (M)", 114), ("v", "Activations (M)", 126), ("d", "Blocks", 82), ("r", "Input (px)", 94),
            ("t", "Took (s)", 90))  # fmt: skip
 REDRAW = 1.01  # the summaries are drawn anew when there are so many times the trials that they show

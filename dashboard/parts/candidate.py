@@ -114,5 +114,5 @@ def _export() -> Any:
         html.Button(label, id={"type": "export", "format": name}, n_clicks=0, className="button", title=about)
         for name, label, about in exporting.formats()
     ]
-    said = dcc.Loading(html.P(id="export-said", className="quiet", **aria(live="polite")), type="dot")
+    said = dcc.Loading(html.P(id="export-said", className="quiet", **aria(live="polite")), type="dot", color="#4a82d4")
     return html.Div([html.H3("Take it home"), html.Div(buttons, className="buttons"), said], className="export")

@@ -18,6 +18,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from nas.samplers.from_optuna import distribution
 from nas.store import Stored, create_study
+from nas.trade_offs import variants
 from search_spaces.arch import Arch
 from search_spaces.budget import Budget
 from search_spaces.feasible import Feasible
@@ -92,14 +93,33 @@ def grow(stored: Stored, numbers: range, rng: Random) -> None:
         stored.study.add_trial(made)
 
 
-def running(stored: Stored, rng: Random) -> int:
-    """Begin a trial and leave it running."""
+def running(stored: Stored, rng: Random, points: int = 0) -> int:
+    """Begin a trial and leave it running, with so many points of its curve."""
     arch, cost = feasible().draw(rng)
     begun = stored.study.ask()
     begun.set_user_attr("arch", str(arch))
     begun.set_user_attr("cost", asdict(cost))
     begun.set_user_attr("worker", {"host": "here", "pid": 1, "started": "1"})
+    if points:
+        begun.set_user_attr("curve", _curve(0.7)[:points])
     return begun.number
+
+
+def measure(folder: Path, seeds: int = 2) -> Stored:
+    """A study of `text()` grown in every direction, as `nas.scale --measure` keeps it."""
+    changes = {"space": "scale", "budget": "", "sampler": "listed"}
+    stored = create_study(
+        f"sqlite:///{folder / 'nas.db'}", "grown", meta(folder / "grown", **changes), optuna.samplers.RandomSampler(0)
+    )
+    rng = Random(2)
+    for item in variants(Arch.parse(text()), (0.5, 1, 2, 4), seeds):
+        own = stored.cost_of(item.arch)
+        value = round(0.8 - 0.2 * (own.flops / 2e6) ** -0.3 + rng.gauss(0, 0.004), 4)
+        attrs = {"arch": str(item.arch), "cost": asdict(own), "repeat": item.repeat, "pixels": 32, **item.notes}
+        stored.study.add_trial(
+            create_trial(state=TrialState.COMPLETE, values=[value, float(own.flops)], user_attrs=attrs)
+        )
+    return stored
 
 
 def text() -> str:

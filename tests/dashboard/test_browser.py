@@ -18,7 +18,10 @@ from waitress.server import create_server
 
 from dashboard import pages
 from dashboard.app import create
+from dashboard.metrics import short
 from dashboard.studies import Studies
+from search_spaces import cost, zoo
+from search_spaces.scaling import compound
 from tests.dashboard.browser import Browser
 from tests.dashboard.studying import grow, make
 
@@ -70,7 +73,8 @@ def test_open_choose_axes_pick_a_network_and_export_it(served: tuple[str, Path])
         name = await page.run("document.activeElement.textContent")
         await page.run("document.activeElement.click()")
         await page.until(f"document.querySelector('#detail h2').textContent == '{name}'")
-        await page.run("document.querySelector('.export .button').click()")
+        button = "[...document.querySelectorAll('.export .button')].find(b => b.textContent == 'Python module')"
+        await page.run(f"{button}.click()")
         address = await page.until("document.querySelector('.export a') && document.querySelector('.export a').href")
         assert await page.run(f"fetch('{address}').then(r => r.headers.get('content-type'))") == "application/zip"
 
@@ -137,3 +141,40 @@ def test_the_keyboard_reaches_the_page_and_skips_the_menu(served: tuple[str, Pat
         assert await page.run("document.querySelector('nav a[aria-current=page]').textContent") == "Front"
 
     journey(steps, "keyboard")
+
+
+def test_a_network_is_chosen_a_slider_moved_and_its_cost_follows(served: tuple[str, Path]) -> None:
+    costs = "document.querySelector('#scaling-costs dd')?.textContent"
+    marker = "document.querySelector('#scaling-contours .js-plotly-plot')?.data?.[3]?.x?.[0]"
+
+    async def press(page: Browser, key: str, code: int, times: int) -> None:
+        for _ in range(times):
+            for kind in ("keyDown", "keyUp"):
+                await page.send("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code)
+
+    async def steps(page: Browser) -> None:
+        await page.open(served[0] + "/scaling")
+        await page.until(f"{costs} == '401.7M 1.00×'")
+        await page.run("document.querySelector('#scaling-network').click()")
+        option = "[...document.querySelectorAll('[role=option]')].find(e => e.textContent == 'mobilenet_v2')"
+        await page.until(f"!!{option}")
+        await page.run(f"{option}.click()")
+        await page.until(f"{costs} == '314.2M 1.00×'")
+        await page.until(f"{marker} == 1")
+        thumbs = await page.run(
+            "[...document.querySelectorAll('[role=slider]')].map(e => e.getAttribute('aria-label'))"
+        )
+        assert thumbs == ["Compound φ", "Depth", "Width", "Resolution"]
+        await page.run("document.querySelectorAll('[role=slider]')[0].focus()")
+        await press(page, "ArrowRight", 39, 10)
+        grown = cost(compound(zoo.find("mobilenet_v2").arch, 1))
+        await page.until(f"{costs}?.startsWith('{short(grown.flops)} ')")
+        assert await page.run("document.querySelector('#scaling-depth-said').textContent") == "1.20×"
+        await page.until(f"{marker} == 1.2")
+        await page.run("document.querySelectorAll('[role=slider]')[2].focus()")
+        await press(page, "ArrowRight", 39, 1)
+        await page.until("document.querySelector('#scaling-phi-said').textContent == '1.1'")
+        await page.run("document.querySelector('#scaling-reset').click()")
+        await page.until(f"{costs} == '314.2M 1.00×'")
+
+    journey(steps, "scaling")

@@ -158,7 +158,7 @@ def test_throughput_counts_every_end_and_leaves_pauses_out() -> None:
 def test_parallel_leaves_out_axes_that_say_nothing_and_brushes(study: Study) -> None:
     lines = parallel.data(study.rows)
     names = [label for label, _ in lines.columns]
-    assert "Resolution (px)" not in names
+    assert "Input (px)" not in names
     place = names.index("Blocks")
     depths = dict(zip(lines.numbers, lines.columns[place][1], strict=True))
     assert parallel.within(lines, {str(place): [[10, 12]]}) == [n for n, d in depths.items() if 10 <= d <= 12]
