@@ -46,7 +46,9 @@ def parser() -> argparse.ArgumentParser:
     study.add_argument("--study", metavar="NAME", help="its name (default: made of space, budget and data)")
     study.add_argument("--storage", metavar="URL", help="an Optuna storage (default: an SQLite file in --results)")
     study.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="studies and exports")
-    study.add_argument("--sampler", default="tpe", metavar="NAME", help="evolution, gp, nsga2, nsga3, random or tpe")
+    study.add_argument(
+        "--sampler", default="tpe", metavar="NAME", help="evolution, gp, known_cost, nsga2, nsga3, random or tpe"
+    )
     study.add_argument("--seeds-from", metavar="SPEC", help="first trials: zoo:mobilenet_v2,… (see nas.zoo)")
     study.add_argument("--seed", type=int, default=0, help="of proposals, weights and batches")
     add_training(result)

@@ -202,9 +202,9 @@ def test_choices_of_one_kind_are_counted() -> None:
 
 def test_squashing_keeps_the_order_and_the_better_half() -> None:
     raw = np.array([0.9, 0.1, 0.5, 0.7, 0.95, 0.3])
-    got = squashed(raw, 5)
+    got = squashed(raw)
     assert (np.argsort(got) == np.argsort(raw)).all()
-    assert got[raw >= 0.7] == pytest.approx(raw[raw >= 0.7])
+    assert got[raw > 0.6] == pytest.approx(raw[raw > 0.6])
     assert got.min() > 0.1
 
 
@@ -214,7 +214,7 @@ def test_squashing_keeps_the_order_and_the_better_half() -> None:
 def test_it_is_a_function_of_what_is_known_and_the_seed() -> None:
     known = Known(some(40))
     assert propose(TOY, known, 7) == propose(TOY, known, 7)
-    assert propose(TOY, known, 7)[:20] != propose(TOY, known, 8)[:20]
+    assert propose(TOY, known, 7) != propose(TOY, known, 8)
 
 
 @pytest.mark.parametrize("n", [0, 5, 40])

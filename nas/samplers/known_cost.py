@@ -1,0 +1,104 @@
+"""A Gaussian process on accuracy alone, FLOPs exact: expected hypervolume improvement over networks that fit.
+
+The method and its papers are in `nas.samplers.exact_cost`; here a space is what it asks of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import cached_property, lru_cache
+from random import Random
+
+from optuna import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from nas.samplers import Proposer
+from nas.samplers.exact_cost import Known, Options, Parameter, propose
+from search_spaces.arch import Arch
+from search_spaces.feasible import Feasible
+from search_spaces.lattice import assemble, path_of
+
+ABOUT = "a Gaussian process on accuracy alone, exact FLOPs, expected hypervolume improvement, no repeats"
+CROSSOVER = 0.5
+
+
+def proposer(options: Options = Options()) -> Proposer:  # noqa: B008 - frozen
+    def start(study: Study, trial: FrozenTrial, feasible: Feasible, seed: int) -> Callable[[], Arch]:
+        domain = _networks(feasible)
+        ranked = iter(propose(domain, known(study), seed, options))
+        rng = Random(seed)
+        return lambda: next(ranked, None) or domain.draw(rng)
+
+    return start
+
+
+def known(study: Study) -> Known[Arch]:
+    """What a study tells: complete trials with their accuracy, those that run, those that failed."""
+    done: list[tuple[Arch, float]] = []
+    others: dict[bool, list[Arch]] = {True: [], False: []}
+    for trial in study.get_trials(deepcopy=False):
+        if "arch" in trial.user_attrs:
+            arch = _parsed(trial.user_attrs["arch"])
+            if trial.state == TrialState.COMPLETE:
+                done.append((arch, trial.values[0]))
+            else:
+                others[trial.state == TrialState.RUNNING].append(arch)
+    return Known(done, running=others[True], failed=others[False])
+
+
+@lru_cache(maxsize=4)
+def _networks(feasible: Feasible) -> Networks:
+    return Networks(feasible)
+
+
+@lru_cache(maxsize=65_536)
+def _parsed(text: str) -> Arch:
+    return Arch.parse(text)
+
+
+class Networks:
+    """The networks of a space that fit a budget, as a `Domain`."""
+
+    def __init__(self, feasible: Feasible) -> None:
+        self.feasible, self.space = feasible, feasible.space
+        self.params = lru_cache(maxsize=65_536)(feasible.space.params)  # closed holes are left out
+
+    @cached_property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """The holes that leave a choice; the same field with the same options is of one kind in every stage."""
+        return tuple(
+            Parameter(path, tuple(hole.labels), f"{path.partition('.')[2]} {hole.labels}")
+            for path, hole in self.space.holes.items()
+            if len(hole.labels) > 1
+        )
+
+    @cached_property
+    def dearest(self) -> float:
+        """The budget's FLOPs, or where it limits something else the dearest of some draws."""
+        limits = dict(self.feasible.budget.limits)
+        most = self.feasible.lattice.extreme("flops", -1)[1].flops
+        if set(limits) - {"flops"}:
+            rng = Random(0)
+            most = max(self.feasible.draw(rng)[1].flops for _ in range(256))
+        return float(min(most, limits.get("flops", most)))
+
+    def draw(self, rng: Random) -> Arch:
+        """Uniform over the networks that fit."""
+        return self.feasible.draw(rng)[0]
+
+    def child(self, one: Arch, other: Arch, rng: Random) -> Arch | None:
+        """Each stage from one of two parents, or `one` with about one stage of a new draw; if it fits."""
+        crossed = one != other and rng.random() < CROSSOVER
+        mine, theirs = path_of(one), path_of(other if crossed else self.draw(rng))
+        share = 0.5 if crossed else 1 / len(mine)
+        taken = {i for i in range(len(mine)) if rng.random() < share} or {rng.randrange(len(mine))}
+        child = assemble([theirs[i] if i in taken else mine[i] for i in range(len(mine))], one.eps)
+        return child if self.feasible.fits(child) else None
+
+    def neighbours(self, one: Arch) -> Iterable[Arch]:
+        """Networks that fit and differ in one choice."""
+        return (near for near in self.space.neighbours(one) if self.feasible.budget.fits(self.feasible.cost(near)))
+
+    def cost(self, one: Arch) -> float:
+        """FLOPs as deployed."""
+        return float(self.feasible.cost(one).flops)
