@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from dashboard.figures import PLAIN, curves, drawing, front, hypervolume, importance
-from dashboard.metrics import percent, short
+from dashboard.metrics import percent
 from dashboard.studies import Row, Studies, Study
 from nas.errors import UserError
 from nas.figures import write as write_figure
+from nas.words import short
 
 STYLE = """
 body { font: 14px/1.5 system-ui, "Segoe UI", Roboto, Arial, sans-serif; color: #1f2933; background: #f4f5f7;

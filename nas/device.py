@@ -18,7 +18,6 @@ from nas.depthwise import quicken
 from nas.errors import UserError
 
 MEMORY_FORMAT = torch.channels_last  # what cuDNN, MPS and oneDNN convolve fastest in
-PRECISIONS = ("auto", "fp32", "bf16")
 FASTER = 1.2  # bf16 must win by this much: it costs accuracy in the last digits
 
 

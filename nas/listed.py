@@ -19,7 +19,7 @@ from nas.loop import Limits, Reporter, Search
 from nas.recipe import Recipe
 from nas.report import Lines, note
 from nas.session import LARGEST_IMAGE, about, chosen_recipe, require_same
-from nas.store import UNFINISHED, Candidate, Stored, create_study, default_storage, open_study, writable_folder
+from nas.store import Stored, create_study, default_storage, open_study, writable_folder
 from nas.training import Images
 from search_spaces.arch import Arch
 
@@ -47,7 +47,7 @@ class Listed(Search):
 
     def missing(self) -> list[Item]:
         """The items that are neither trained nor failed for a reason of their own."""
-        known = {(str(c.arch), c.attrs.get("repeat", 0)) for c in self.stored.candidates() if _settled(c)}
+        known = {(str(c.arch), c.attrs.get("repeat", 0)) for c in self.stored.candidates() if c.settled}
         return [item for item in self.items if item.key not in known]
 
     def _propose(self, trial: Trial) -> tuple[Arch, dict[str, Any]]:
@@ -57,10 +57,6 @@ class Listed(Search):
 
     def _reached(self, limits: Limits, elapsed: float) -> str:
         return "" if self.missing() else f"all {len(self.items)} are trained"
-
-
-def _settled(candidate: Candidate) -> bool:
-    return candidate.state == "complete" or (candidate.state == "failed" and candidate.reason not in UNFINISHED)
 
 
 def train(args: argparse.Namespace, items: list[Item], kind: str, name: str, reference_px: int) -> Stored:

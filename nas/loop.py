@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from nas.budgeted import BudgetedSampler, Exhausted, ask, mixed, total
 from nas.evaluate import Evaluation, Evaluator
 from nas.files import write_weights
-from nas.store import UNFINISHED, Candidate, Stored, complete, pareto, weights_name
+from nas.store import Candidate, Stored, complete, pareto, weights_name
 from nas.training import Failed, Point
 from search_spaces.arch import Arch
 from search_spaces.feasible import Feasible
@@ -161,10 +161,7 @@ class Search:
 
     def done(self) -> int:
         """Trials that say something of their architecture: complete, or failed for a reason of its own."""
-        return sum(
-            c.state == "complete" or (c.state == "failed" and c.reason not in UNFINISHED)
-            for c in self.candidates or self.stored.candidates()
-        )
+        return sum(c.settled for c in self.candidates or self.stored.candidates())
 
     def _reached(self, limits: Limits, elapsed: float) -> str:
         if limits.trials is not None and self.done() >= limits.trials:

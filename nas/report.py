@@ -11,26 +11,8 @@ from rich.table import Table
 from nas.loop import Reporter
 from nas.store import Candidate, Stored
 from nas.training import Point
+from nas.words import clock, short
 from search_spaces.arch import Arch
-
-
-def short(count: float) -> str:
-    """A count in three or four digits: 297.3M, 1.25G."""
-    for prefix, unit in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
-        if count >= unit:
-            return f"{count / unit:.4g}{prefix}"
-    return f"{count:.0f}"
-
-
-def clock(seconds: float | None) -> str:
-    """A duration for people: 47 s, 3 min 05 s, 2 h 10 min."""
-    if seconds is None:
-        return "?"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes:02d} min"
-    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
 
 
 class Lines(Reporter):

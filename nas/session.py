@@ -22,9 +22,9 @@ from nas.errors import UserError
 from nas.evaluate import Evaluator
 from nas.loop import Limits, Reporter, Search
 from nas.recipe import RECIPES, Recipe
-from nas.report import clock
 from nas.store import Stored, create_study, default_storage, writable_folder
 from nas.training import Images
+from nas.words import clock
 from search_spaces.feasible import Feasible
 from search_spaces.part import one_of
 

@@ -59,6 +59,11 @@ class Candidate:
     study: Stored = field(repr=False)
 
     @property
+    def settled(self) -> bool:
+        """Whether it says something of its architecture: complete, or failed for a reason of its own."""
+        return self.state == "complete" or (self.state == "failed" and self.reason not in UNFINISHED)
+
+    @property
     def weights(self) -> Path | None:
         """The state dict that short training left, while the candidate is on the front."""
         path = self.study.folder / weights_name(self.number)

@@ -87,8 +87,9 @@ def _evaluator(args: argparse.Namespace, stored: Stored) -> Evaluator:
 def train_and_test(stored: Stored, candidate: Candidate, evaluator: Evaluator, seeds: range) -> dict[str, Any]:
     """Train once a seed, test each once, keep the weights that validate best, and note the report on the study."""
     from nas.files import write_weights
-    from nas.report import clock, note
+    from nas.report import note
     from nas.training import Point
+    from nas.words import clock
 
     def watch(point: Point) -> None:
         note(

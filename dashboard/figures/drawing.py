@@ -11,7 +11,7 @@ from itertools import groupby
 from typing import Any
 
 from dashboard.figures import FAINT, GREY, PALETTE, figure
-from dashboard.metrics import short
+from nas.words import short
 from search_spaces import Arch, ledger
 
 ENDS = "#a3adb8"

@@ -9,10 +9,11 @@ import dash_mantine_components as dmc
 from dash import Dash, Input, Output, Patch, State, ctx, dcc, html, no_update
 
 from dashboard.figures import front, hypervolume
-from dashboard.metrics import COSTS, percent, short
+from dashboard.metrics import COSTS, percent
 from dashboard.parts import candidate, card, choice, empty, graph, pick, table
 from dashboard.site import Site
 from dashboard.studies import Study
+from nas.words import short
 
 PATH, LABEL, ORDER = "/", "Front", 0
 START = "python -m nas.search --budget 300MFLOPs --space mobile"

@@ -10,11 +10,12 @@ from typing import Any
 from dash import Dash, Input, Output, State, dcc, html, no_update
 
 from dashboard.figures import curves, throughput
-from dashboard.metrics import clock, percent, short
+from dashboard.metrics import percent
 from dashboard.parts import candidate, card, empty, facts, graph, pick, state, table
 from dashboard.site import Site
 from dashboard.studies import Row, Study
 from nas.store import UNFINISHED
+from nas.words import clock, short
 
 PATH, LABEL, ORDER = "/live", "Live", 50
 LATEST = 12

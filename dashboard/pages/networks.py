@@ -9,10 +9,11 @@ import dash_mantine_components as dmc
 from dash import Dash, Input, Output, State, html
 
 from dashboard.figures import drawing, spending
-from dashboard.metrics import COSTS, Metric, percent, short
+from dashboard.metrics import COSTS, Metric, percent
 from dashboard.parts import card, drawn, empty, network, table
 from dashboard.site import Site
 from dashboard.studies import Study
+from nas.words import short
 from search_spaces import Arch, Cost, LanguageError, cost, zoo
 
 PATH, LABEL, ORDER = "/networks", "Compare", 20

@@ -13,13 +13,14 @@ import numpy as np
 from dash import Dash, Input, Output, Patch, State, dcc, html, no_update
 
 from dashboard.figures import BLUE, contours, drawing, family, figure, measured
-from dashboard.metrics import COSTS, percent, short
+from dashboard.metrics import COSTS, percent
 from dashboard.pages import networks
 from dashboard.parts import aria, card, facts, graph, network, table
 from dashboard.site import Site
 from dashboard.studies import Study
 from nas.figures import trade_offs
 from nas.figures.trade_offs import Line, TradeOffs
+from nas.words import short
 from search_spaces import Arch, Cost, LanguageError, cost, zoo
 from search_spaces.errors import ArchError
 from search_spaces.scaling import marginal, scale

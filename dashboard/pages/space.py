@@ -10,11 +10,12 @@ from dash import Dash, Input, Output, State, dcc, html, no_update
 
 from dashboard.figures import CLEAR, GREY, coverage, template
 from dashboard.figures.importance import words
-from dashboard.metrics import percent, short
+from dashboard.metrics import percent
 from dashboard.parts import card, drawn, empty, facts, graph
 from dashboard.site import Site
 from dashboard.studies import Study
 from nas.figures import flops_histogram
+from nas.words import short
 from search_spaces.budget import Budget
 from search_spaces.errors import LanguageError
 from search_spaces.feasible import Feasible

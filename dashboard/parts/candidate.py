@@ -8,11 +8,12 @@ from dash import ALL, Dash, Input, Output, State, ctx, dcc, html, no_update
 
 from dashboard import exporting
 from dashboard.figures import curves
-from dashboard.metrics import clock, percent
+from dashboard.metrics import percent
 from dashboard.parts import aria, card, drawn, empty, facts, network, state
 from dashboard.site import Site
 from dashboard.studies import Study
 from nas.store import Candidate
+from nas.words import clock
 
 FIELD = 400  # curves of the latest trials that the field is made of
 

@@ -7,8 +7,8 @@ from typing import Any
 from dash import dcc, html
 
 from dashboard.figures import drawing
-from dashboard.metrics import short
 from dashboard.parts import aria, drawn, facts
+from nas.words import short
 from search_spaces import Arch, Cost, ledger
 
 COLUMNS = ("Block", "In → out", "FLOPs", "Share", "MACs", "Params", "Activations", "Not counted")

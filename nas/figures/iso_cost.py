@@ -13,7 +13,6 @@ from search_spaces.errors import ArchError
 from search_spaces.scaling import COMPOUND, scale
 
 POINTS = 33
-LEVELS = (0.25, 0.5, 1, 2, 4, 8, 16)
 
 
 @dataclass(frozen=True)

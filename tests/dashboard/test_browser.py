@@ -18,8 +18,8 @@ from waitress.server import create_server
 
 from dashboard import pages
 from dashboard.app import create
-from dashboard.metrics import short
 from dashboard.studies import Studies
+from nas.words import short
 from search_spaces import cost, zoo
 from search_spaces.scaling import compound
 from tests.dashboard.browser import Browser
