@@ -28,7 +28,7 @@ class SmallMapDepthwise(nn.Conv2d):
             return super().forward(input)
         stride, padding = self.stride[0], cast(tuple[int, int], self.padding)[0]
         spread, (rows, columns) = _spread(height, width, kernel, stride, padding)
-        matrices = self.weight.view(channels, kernel * kernel) @ spread
+        matrices = self.weight.reshape(channels, kernel * kernel) @ spread
         matrices = matrices.view(channels, height * width, rows * columns)
         if matrices.shape[1] * matrices.shape[2] <= TINY:  # too small for a product's overhead: one sum
             maps = input.permute(0, 2, 3, 1).reshape(n, height * width, 1, channels)

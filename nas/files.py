@@ -16,12 +16,12 @@ def write_text(text: str, path: Path) -> Path:
     return path
 
 
-def write_weights(weights: dict[str, Tensor], path: Path) -> Path:
-    """Write a state dict as safetensors in one step."""
+def write_weights(weights: dict[str, Tensor], path: Path, metadata: dict[str, str] | None = None) -> Path:
+    """Write a state dict as safetensors, with texts beside the tensors, in one step."""
     from safetensors.torch import save_file
 
     aside = _aside(path)
-    save_file(weights, aside)
+    save_file(weights, aside, metadata)
     os.replace(aside, path)
     return path
 
