@@ -84,7 +84,8 @@ def add_space(parser: argparse.ArgumentParser, positional: bool = False) -> None
         default=Budget() if positional else None,
         required=not positional,
         metavar="LIMITS",
-        help="upper limits: 300MFLOPs, 300MMACs, 5Mparams, 16MB (fp32 weights), or several as '300MFLOPs, 16MB'",
+        help="upper limits: 300MFLOPs, 300MMACs, 5Mparams, 16MB (fp32 weights), 512KB@int8 (peak of activations), "
+        "8ms@cpu (latency by a table, see nas.latency), or several as '300MFLOPs, 16MB'",
     )
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from nas.cli import add_deployment, add_space, chosen_space, command, positive, run
 from nas.figures import check_path, flops_histogram, write
 from nas.figures.flops_histogram import read_at
+from nas.latency.budgets import within
 from search_spaces.arch import Arch
 from search_spaces.budget import Budget
 from search_spaces.cost import Cost, ledger
@@ -47,7 +48,7 @@ def main(argv: list[str] | None = None) -> int:
         check_path(args.plot)
     offered = find(args.space)
     space = chosen_space(args.space, args.resolution)
-    feasible = Feasible(space, args.budget, args.in_channels, args.num_classes)
+    feasible = within(space, args.budget, args.in_channels, args.num_classes)
     if args.arch is None:
         found = overview(feasible, args.samples, args.seed)
     else:

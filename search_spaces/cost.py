@@ -71,6 +71,21 @@ class Cost:
 
 
 @dataclass(frozen=True)
+class TimedCost(Cost):
+    """A cost with the nanoseconds that a table of latencies predicts (`search_spaces.latency`)."""
+
+    latency_ns: int = 0
+
+    def __add__(self, other: Cost) -> TimedCost:
+        return timed(super().__add__(other), self.latency_ns + getattr(other, "latency_ns", 0))
+
+
+def timed(cost: Cost, latency_ns: int) -> TimedCost:
+    """The cost with a latency."""
+    return TimedCost(cost.flops, cost.macs, cost.params, cost.activations, cost.peak_activations, latency_ns)
+
+
+@dataclass(frozen=True)
 class Row:
     """One line of a ledger: a stem, a block or a head, and where it stands."""
 
@@ -182,8 +197,9 @@ def _read(layer: Layer, shape: Shape) -> _Reading:
         return _read_chain(layer, shape) if isinstance(layer, Chain) else _read_branches(layer, shape)
     output = layer.out(shape)
     before, after = shape.elements, output.elements
-    # elementwise layers work in place; an identity and a flattening are the input itself
-    in_place = isinstance(layer, (Pointwise, Flatten)) and not isinstance(layer, Shuffle)
+    # elementwise layers work in place; an identity, a flattening and a shuffle of one group are the input itself
+    moved = isinstance(layer, Shuffle) and layer.groups > 1
+    in_place = isinstance(layer, (Pointwise, Flatten)) and not moved
     alone = before if in_place else before + after
     beside = before if isinstance(layer, (Identity, Flatten)) else before + after
     if isinstance(layer, Conv):

@@ -11,41 +11,66 @@ from random import Random
 
 from search_spaces.arch import Arch
 from search_spaces.budget import Budget, spelled
-from search_spaces.cost import Cost, cost
+from search_spaces.cost import Cost, cost, timed
 from search_spaces.errors import BudgetError
-from search_spaces.lattice import CountTable, Lattice, assemble
+from search_spaces.latency import Latency, latency_ns
+from search_spaces.lattice import WIDEST, CountTable, Lattice, assemble
 from search_spaces.space import Space
 
 REFUSALS = 20_000
 BINS = 256
-LABELS = {"flops": "FLOPs", "macs": "MACs", "params": "params"}
 
 
 class Feasible:
     """The networks of `space` within `budget`, as deployed on `in_channels` and `num_classes`.
 
-    Raises `BudgetError`, naming the cheapest network, when there is none.
+    latency: what prices parts in nanoseconds; a limit on latency needs it. Raises `BudgetError`, naming the cheapest
+    network, when nothing fits.
     """
 
-    def __init__(self, space: Space, budget: Budget, in_channels: int = 3, num_classes: int = 1000) -> None:
-        self.space, self.budget = space, budget
+    def __init__(
+        self,
+        space: Space,
+        budget: Budget,
+        in_channels: int = 3,
+        num_classes: int = 1000,
+        latency: Latency | None = None,
+    ) -> None:
+        self.space, self.budget, self.latency = space, budget, latency
         self.in_channels, self.num_classes = in_channels, num_classes
+        if latency is None and "latency_ns" in dict(budget.limits):
+            raise BudgetError(f"a limit on latency needs a table of it, but got {budget} without one")
         for metric, limit in budget.limits:
             cheapest, least = self.lattice.extreme(metric)
             if getattr(least, metric) > limit:
                 raise BudgetError(
-                    f"the cheapest network of {space.name} has {spelled(getattr(least, metric))} {LABELS[metric]}, "
+                    f"the cheapest network of {space.name} has {spelled_out(budget, metric, getattr(least, metric))}, "
                     f"but the budget is {budget}: {cheapest}"
                 )
 
     @property
     def lattice(self) -> Lattice:
-        return self.space.lattice(self.in_channels, self.num_classes)
+        """Every network of the space, with its cost."""
+        return self.space.lattice(self.in_channels, self.num_classes, self.latency)
+
+    @cached_property
+    def _kept(self) -> Lattice:
+        """Those within the limit on peak memory, which no sum along a path can tell."""
+        peak = dict(self.budget.limits).get("peak_activations")
+        return self.lattice if peak is None else self.lattice.within_peak(peak)
+
+    @property
+    def _sums(self) -> tuple[tuple[str, int], ...]:
+        """The limits on costs that add up."""
+        return tuple((metric, limit) for metric, limit in self.budget.limits if metric not in WIDEST)
 
     @lru_cache(maxsize=65_536)  # noqa: B019 - lives as long as the search
     def cost(self, arch: Arch) -> Cost:
         """The cost as deployed."""
-        return cost(arch, self.in_channels, self.num_classes)
+        exact = cost(arch, self.in_channels, self.num_classes)
+        if self.latency is None:
+            return exact
+        return timed(exact, latency_ns(self.latency, arch, self.in_channels, self.num_classes))
 
     def fits(self, arch: Arch) -> bool:
         """Whether `arch` is valid in the space and within the budget."""
@@ -54,8 +79,8 @@ class Feasible:
     @cached_property
     def _table(self) -> CountTable:
         """Counts by the limit that refuses most; the others are kept by redrawing."""
-        limits = self.budget.limits or (("flops", self.lattice.extreme("flops", -1)[1].flops),)
-        return min((CountTable(self.lattice, m, limit, BINS) for m, limit in limits), key=lambda table: table.total)
+        limits = self._sums or (("flops", self._kept.extreme("flops", -1)[1].flops),)
+        return min((CountTable(self._kept, m, limit, BINS) for m, limit in limits), key=lambda table: table.total)
 
     def draw(self, rng: Random) -> tuple[Arch, Cost]:
         """A uniform draw among all networks that fit, with its cost."""
@@ -69,9 +94,10 @@ class Feasible:
 
     def share(self) -> tuple[float, float]:
         """Bounds on the part of the space within the budget; wide only when there are several limits."""
-        bounds = [self.lattice.share(metric, limit) for metric, limit in self.budget.limits]
+        bounds = [self._kept.share(metric, limit) for metric, limit in self._sums]
         refused = sum(1 - least for least, _ in bounds)  # at most, were no network refused twice
-        return max(0.0, 1 - refused), min((most for _, most in bounds), default=1.0)
+        kept = self._kept.size() / self.lattice.size()
+        return kept * max(0.0, 1 - refused), kept * min((most for _, most in bounds), default=1.0)
 
     def most(self) -> int:
         """No more networks than this fit."""
@@ -96,7 +122,15 @@ class Feasible:
     def _way_out(self, arch: Arch) -> Arch:
         """The cheapest network by one limit, if it keeps the others; else a draw, the same for the same `arch`."""
         for metric, _ in self.budget.limits:
-            cheapest = self.lattice.extreme(metric)[0]
+            cheapest = self._kept.extreme(metric)[0]
             if self.budget.fits(self.cost(cheapest)):
                 return cheapest
         return self.draw(Random(str(arch)))[0]
+
+
+def spelled_out(budget: Budget, metric: str, value: int) -> str:
+    """A cost in a sentence: `213M FLOPs`, `4.21ms@cpu`, `602.112kB@int8`."""
+    if metric == "latency_ns":
+        return f"{value / 1e6:.3g}ms@{budget.device}"
+    said = {"flops": "FLOPs", "macs": "MACs", "params": "params"}.get(metric)
+    return f"{spelled(value)} {said}" if said else budget.spell(metric, value)

@@ -21,13 +21,15 @@ from random import Random
 from typing import Any
 
 from search_spaces.arch import Arch, Stage
-from search_spaces.cost import Cost, head_cost, stage_cost, stem_cost
+from search_spaces.cost import Cost, TimedCost, head_cost, stage_cost, stem_cost, timed
 from search_spaces.errors import ArchError, SpaceError
 from search_spaces.holes import count, fillings
+from search_spaces.latency import Latency
 from search_spaces.layers import EPS, Shape
 
 MAX_FILLINGS = 50_000
 METRICS = ("flops", "macs", "params", "activations")
+WIDEST = ("peak_activations",)  # metrics of which a path has its largest, not its sum
 Rule = Callable[[Stage, Shape], bool]
 
 
@@ -59,6 +61,41 @@ class Lattice:
         slots.append(_slot(slots[-1], "head", template.head, lambda head, shape: head_cost(head, shape, num_classes)))
         return Lattice(_pruned(slots), template.eps)
 
+    def timed(self, latency: Latency, num_classes: int) -> Lattice:
+        """The same lattice with each edge's latency."""
+
+        def priced(i: int, shape: Shape, edge: Edge) -> Edge:
+            return Edge(edge.filling, edge.target, timed(edge.cost, ns(i, shape, edge.filling)))
+
+        def ns(i: int, shape: Shape, filling: Any) -> int:
+            if i == 0:
+                return 0
+            if i == 1:
+                return latency.stem(filling, shape)
+            return latency.head(filling, shape, num_classes) if i == last else latency.stage(filling, shape)
+
+        last = len(self.slots) - 1
+        slots = [
+            {s: [priced(i, s, e) for e in edges] for s, edges in slot.items()} for i, slot in enumerate(self.slots)
+        ]
+        return Lattice(slots, self.eps)
+
+    def within_peak(self, limit: int) -> Lattice:
+        """The networks whose peak of activations is within the limit: those of which no part exceeds it.
+
+        Raise `SpaceError` when there is none.
+        """
+        slots = [
+            {shape: [e for e in edges if e.cost.peak_activations <= limit] for shape, edges in slot.items()}
+            for slot in self.slots
+        ]
+        reached = set(slots[0])
+        for slot in slots:  # what no path leads to any longer would only be counted
+            for shape in set(slot) - reached:
+                del slot[shape]
+            reached = {edge.target for edges in slot.values() for edge in edges}
+        return Lattice(_pruned(slots), self.eps)
+
     # ---------------------------------------------------------------------------- exact readings
 
     def size(self) -> int:
@@ -70,11 +107,16 @@ class Lattice:
         """The cheapest (sign 1) or dearest (sign −1) network by a metric, and its cost."""
 
         def least(edges: list[tuple[Edge, tuple[int, tuple[Edge, ...]]]]) -> tuple[int, tuple[Edge, ...]]:
-            edge, (value, path) = min(edges, key=lambda pair: sign * getattr(pair[0].cost, metric) + pair[1][0])
-            return sign * getattr(edge.cost, metric) + value, (edge, *path)
+            edge, (value, path) = min(edges, key=lambda pair: sign * both(pair[0], sign * pair[1][0]))
+            return sign * both(edge, sign * value), (edge, *path)
+
+        def both(edge: Edge, behind: int) -> int:
+            mine: int = getattr(edge.cost, metric)
+            return max(mine, behind) if metric in WIDEST else mine + behind
 
         _, path = self._fold(least, (0, ()))
-        return assemble([edge.filling for edge in path], self.eps), sum((edge.cost for edge in path), Cost())
+        first, *rest = (edge.cost for edge in path)
+        return assemble([edge.filling for edge in path], self.eps), sum(rest, first)
 
     def _fold(self, combine: Callable[[list[tuple[Edge, Any]]], Any], last: Any) -> Any:
         """Fold the slots from the head back: what `combine` makes of each shape's (edge, value behind it)."""
@@ -108,6 +150,7 @@ class CountTable:
 
     def __init__(self, lattice: Lattice, metric: str, limit: int, bins: int = 256) -> None:
         self.lattice, self.metric = lattice, metric
+        self._timed = isinstance(lattice.extreme(metric)[1], TimedCost)
         self.unit = max(1, -(-(limit + 1) // bins))
         self.bins = limit // self.unit + 1  # the last one holds the limit
         self._bytes = lattice.size().bit_length() // 8 + 1  # a coefficient never overflows into the next
@@ -133,7 +176,7 @@ class CountTable:
         """A uniform draw among `total`: its path of fillings, and its exact cost."""
         (shape,), left = self.lattice.slots[0], self.bins - 1
         path: list[Any] = []
-        flops = macs = params = activations = peak = 0
+        flops = macs = params = activations = peak = latency_ns = 0
         for choose in self._choices:
             cumulative, groups = choose(shape, left)
             weight, group = cumulative[-1], 0
@@ -145,7 +188,10 @@ class CountTable:
             cost = edge.cost
             flops, macs, params = flops + cost.flops, macs + cost.macs, params + cost.params
             activations, peak = activations + cost.activations, max(peak, cost.peak_activations)
-        return tuple(path), Cost(flops, macs, params, activations, peak)
+            if isinstance(cost, TimedCost):
+                latency_ns += cost.latency_ns
+        exact = (flops, macs, params, activations, peak)
+        return tuple(path), TimedCost(*exact, latency_ns) if self._timed else Cost(*exact)
 
     def _grouped(self, slot: dict[Shape, list[Edge]]) -> dict[Shape, list[tuple[int, Shape, list[Edge]]]]:
         """Edges of equal bin and target together: they count alike."""

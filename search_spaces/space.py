@@ -13,6 +13,7 @@ from search_spaces.arch import Arch
 from search_spaces.cost import head_cost, stage_cost, stem_cost
 from search_spaces.errors import ArchError, SpaceError
 from search_spaces.holes import Chooser, Hole, Label, OneOf, count, fill, fillings, holes, match
+from search_spaces.latency import Latency
 from search_spaces.lattice import CountTable, Lattice, Rule, assemble, path_of
 from search_spaces.layers import Shape
 
@@ -47,8 +48,10 @@ class Space:
         return sha256(said.encode()).hexdigest()[:16]
 
     @lru_cache(maxsize=8)  # noqa: B019 - spaces are few and live as long as the program
-    def lattice(self, in_channels: int = 3, num_classes: int = 1000) -> Lattice:
-        """Every filling of every stage with its cost, from which sizes and draws follow."""
+    def lattice(self, in_channels: int = 3, num_classes: int = 1000, latency: Latency | None = None) -> Lattice:
+        """Every filling of every stage with its cost, and its latency where asked; sizes and draws follow from it."""
+        if latency is not None:
+            return self.lattice(in_channels, num_classes).timed(latency, num_classes)
         return Lattice.of(self.template, self.rules, in_channels, num_classes)
 
     def size(self) -> int:

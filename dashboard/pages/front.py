@@ -20,7 +20,7 @@ START = "python -m nas.search --budget 300MFLOPs --space mobile"
 
 
 def layout() -> Any:
-    options = [(m.name, m.label) for m in COSTS.values() if m.name != "latency_ms"]
+    options = [(m.name, m.label) for m in COSTS.values()]
     backdrop = dmc.Switch(id="front-backdrop", label="Published networks", size="xs", checked=False)
     return html.Div(
         [
@@ -147,7 +147,9 @@ def about(studies: Sequence[Study]) -> str:
     said = []
     for study in studies:
         failed = sum(r.state == "failed" for r in study.rows)
-        counts = f"{len(study.trained):,} trained" + (f", {failed:,} failed" if failed else "")
+        stopped = sum(r.state == "stopped" for r in study.rows)
+        counts = f"{len(study.trained):,} trained" + (f", {stopped:,} stopped early" if stopped else "")
+        counts += f", {failed:,} failed" if failed else ""
         counts += f", {len(study.open)} running" if study.open else ""
         said.append(f"{study.about}: {counts}")
     return " · ".join(said)
