@@ -23,7 +23,8 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from dashboard import fronts
-from nas.store import Candidate, Stored, study_names
+from nas.errors import UserError
+from nas.store import UNFINISHED, Candidate, Stored, study_names
 from search_spaces.arch import Arch
 from search_spaces.budget import Budget
 from search_spaces.cost import Cost
@@ -35,7 +36,7 @@ WAIT_S = 5  # for a writer's transaction
 FRESH_S = 0.5  # a study is read at most this often, however many pages are open
 PATIENCE_S = 0.7  # for a study that is read for the first time
 LOOK_S = 4.0  # as FRESH_S, for new studies
-FINAL = ("complete", "failed", "pruned")
+FINAL = ("complete", "failed", "stopped")
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Row:
     """A trial as the pages need it."""
 
     number: int
-    state: str  # complete, failed, pruned, running, waiting
+    state: str  # complete, stopped, failed, running, waiting
     arch: Arch
     cost: Cost
     accuracy: float | None
@@ -56,6 +57,9 @@ class Row:
     params: dict[str, Any] = field(repr=False)
     curve: Sequence[Mapping[str, float]] = field(default=(), repr=False)
     """So far, where the trial is running."""
+    rungs: Sequence[Mapping[str, float]] = field(default=(), repr=False)
+    promotes: int | None = None
+    """The stopped trial that it goes on from."""
 
     def metric(self, name: str) -> float | None:
         """A cost by its name, `latency_ms` among them."""
@@ -81,7 +85,10 @@ def _columns(rows: list[Row], metric: str) -> Columns:
 
 
 class Study:
-    """A study in memory. `rows` are its finished trials in the order they were seen, which never changes.
+    """A study in memory. `rows` are its finished trials in the order they were seen.
+
+    That never changes, but where another trial goes on from one that stopped, which then stands for both: `born`
+    is another from then on, and pages draw anew.
 
     `open` are the others. `run` is what the latest run said of its end: `trials` the study shall have, `until` when.
     """
@@ -91,6 +98,8 @@ class Study:
         self.rows: list[Row] = []
         self.open: list[Row] = []
         self.run: Mapping[str, Any] = {}
+        self._ended: list[Row] = []
+        self._passed: set[int | None] = set()
         self._seen: set[int] = set()
         self._read = 0.0
         self._columns: dict[str, tuple[int, Columns]] = {}
@@ -108,12 +117,14 @@ class Study:
         return f"{self.meta['space']}{f' within {budget}' if budget else ''}, on {self.meta['data']}"
 
     @property
-    def limits(self) -> dict[str, int]:
+    def limits(self) -> dict[str, float]:
         """The budget's limits by metric; none where it cannot be read."""
         try:
-            return dict(Budget.parse(self.meta.get("budget") or "").limits)
+            limits = {name: float(limit) for name, limit in Budget.parse(self.meta.get("budget") or "").limits}
         except LanguageError:
             return {}
+        latency = limits.pop("latency_ns", None)
+        return limits if latency is None else {**limits, "latency_ms": latency / 1e6}
 
     @property
     def version(self) -> str:
@@ -122,8 +133,13 @@ class Study:
 
     @property
     def trained(self) -> list[Row]:
-        """Trials with an accuracy, in order of their end."""
-        return [row for row in self.rows if row.accuracy is not None]
+        """Trials that were trained in full, in order of their end."""
+        return [row for row in self.rows if row.state == "complete"]
+
+    @property
+    def rungs(self) -> int:
+        """In how many rungs a candidate is trained; 1 in one go."""
+        return int(self.meta["recipe"].get("rungs", 1))
 
     @property
     def read(self) -> bool:
@@ -157,13 +173,23 @@ class Study:
         self.run = self.stored.study.user_attrs.get("limits") or {}
         new = [row for row in rows if row.state in FINAL]
         new.sort(key=lambda row: (row.ended or 0.0, row.number))
-        self.rows += new
+        self._ended += new
         self._seen |= {row.number for row in new}
         self.open = [row for row in rows if row.state not in FINAL]
+        standing = [row for row in (*self._ended, *self.open) if row.reason not in UNFINISHED]
+        passed = {row.promotes for row in standing} - {None}
+        if passed == self._passed:
+            self.rows += new
+        else:
+            self.rows = [row for row in self._ended if row.number not in passed]
+            self._passed, self._columns, self.born = passed, {}, uuid4().hex[:8]
 
     def candidate(self, number: int) -> Candidate | None:
         """Everything that is known of a trial, or None when there is no such trial."""
-        return next((c for c in self.stored.candidates() if c.number == number), None)
+        try:
+            return self.stored.trial(number)
+        except UserError:
+            return None
 
     def space(self) -> Space | None:
         """The space that was searched, as it was opened; None where it is not a named one."""
@@ -186,12 +212,13 @@ def _at(space: Space, resolution: str | None) -> Space:
 def _row(candidate: Candidate, trial: FrozenTrial) -> Row:
     begun, ended = (t.timestamp() if t else None for t in (trial.datetime_start, trial.datetime_complete))
     accuracy = candidate.accuracy
-    if candidate.state == "pruned" and candidate.curve:
+    if candidate.state == "stopped" and candidate.curve:
         accuracy = candidate.curve[-1].get("accuracy")
     return Row(
         candidate.number, candidate.state, candidate.arch, candidate.cost, accuracy,
         candidate.reason or candidate.attrs.get("detail", ""), candidate.seconds, begun, ended,
         candidate.attrs.get("latency_ms"), candidate.attrs.get("proposals", {}), trial.params, candidate.curve,
+        candidate.rungs, candidate.attrs.get("promotes"),
     )  # fmt: skip
 
 

@@ -6,6 +6,8 @@ will be evaluated, so the sampler behind it learns from the truth, and the study
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from random import Random
@@ -16,6 +18,7 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, Trial
 
+from nas.prefilter import Prefilter
 from nas.samplers import Proposer
 from nas.samplers.from_optuna import distribution
 from search_spaces.arch import Arch
@@ -46,10 +49,12 @@ class BudgetedSampler(BaseSampler):
 
     The seed of trial n is a hash of (seed, n): a resumed search continues the sequence, and workers
     that share a study never share a draw.
+
+    With a prefilter a trial has several proposals, each of which fits and is new, and its choice goes on.
     """
 
-    def __init__(self, proposer: Proposer, feasible: Feasible, seed: int) -> None:
-        self.proposer, self.feasible, self.seed = proposer, feasible, seed
+    def __init__(self, proposer: Proposer, feasible: Feasible, seed: int, prefilter: Prefilter | None = None) -> None:
+        self.proposer, self.feasible, self.seed, self.prefilter = proposer, feasible, seed, prefilter
         self.counts: dict[int, Counts] = {}
         self._distributions = {path: distribution(hole) for path, hole in feasible.space.holes.items()}
 
@@ -74,8 +79,22 @@ class BudgetedSampler(BaseSampler):
         """The architecture of this trial: fits, and differs from every other trial's."""
         seen = seen_texts(study)
         seed = mixed(self.seed, trial.number)
-        propose = self.proposer(study, trial, self.feasible, seed)
+        propose, rng = self.proposer(study, trial, self.feasible, seed), Random(seed)
         counts = self.counts[trial.number] = Counts()
+        arch = self._admitted(propose, seen, counts, rng)
+        if self.prefilter is None:
+            return arch
+        candidates = [arch]
+        with suppress(Exhausted):
+            while len(candidates) < self.prefilter.rule.proposals:
+                candidates.append(self._admitted(propose, seen | set(map(str, candidates)), counts, rng))
+        chosen = self.prefilter.best(candidates)
+        storage: Any = study._storage
+        storage.set_trial_user_attr(trial._trial_id, "proxies", self.prefilter.noted(chosen))
+        return chosen
+
+    def _admitted(self, propose: Callable[[], Arch], seen: set[str], counts: Counts, rng: Random) -> Arch:
+        """A proposal that fits and is new: as proposed, repaired, or found near by or anywhere; else `Exhausted`."""
         for _ in range(PROPOSALS):
             counts.proposed += 1
             arch = propose()
@@ -87,7 +106,7 @@ class BudgetedSampler(BaseSampler):
                 counts.repaired += not fits
                 return arch
             counts.redrawn += 1
-        return self._unseen(arch, seen, Random(seed))
+        return self._unseen(arch, seen, rng)
 
     def _repaired(self, arch: Arch) -> Arch:
         return self.feasible.repair(arch) if self.feasible.space.valid(arch) else arch

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import torch
@@ -48,9 +49,47 @@ def describe(device: torch.device) -> str:
     return f"{device.type} ({torch.get_num_threads()} threads)" if device.type == "cpu" else device.type
 
 
+def cores() -> int:
+    """CPU cores that this process may use: those of its affinity, or as many as OMP_NUM_THREADS says."""
+    here = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    said = os.environ.get("OMP_NUM_THREADS", "")
+    return min(here, int(said)) if said.isdecimal() and int(said) else here
+
+
 def use_threads(count: int | None) -> None:
     """Give torch's CPU kernels `count` threads, all cores when None."""
-    torch.set_num_threads(count or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else count or 1)
+    torch.set_num_threads(count or cores())
+
+
+@dataclass(frozen=True)
+class Share:
+    """One worker's part of the machine: its device as `--device` reads it, CPU threads, environment variables."""
+
+    device: str
+    threads: int
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+def shares(name: str, workers: int | None, per_gpu: int | None, threads: int | None) -> list[Share]:
+    """Parts of the machine for several workers; raise `UserError` for what does not go together.
+
+    name: as `pick` reads it. workers: how many; by default `per_gpu` (1) on each GPU, or one without a GPU. A worker
+    sees no GPU but its own. The CPU's cores are shared out, unless each is to have `threads`.
+    """
+    device = pick(name)
+    if device.type != "cuda" and per_gpu:
+        raise UserError(f"--workers-per-gpu needs a GPU, but the device is {device.type}: give --workers N")
+    named = [device.index] if device.index is not None else range(torch.cuda.device_count())
+    gpus = [*named] if device.type == "cuda" else []
+    count = workers or max(1, len(gpus) * (per_gpu or 1))
+    each = threads or max(1, cores() // count)
+    of_each = {"OMP_NUM_THREADS": str(each)}
+    if not gpus:
+        return [Share(device.type, each, of_each)] * count
+    visible = (os.environ.get("CUDA_VISIBLE_DEVICES") or ",".join(map(str, range(torch.cuda.device_count())))).split(
+        ","
+    )
+    return [Share("cuda", each, of_each | {"CUDA_VISIBLE_DEVICES": visible[gpus[i % len(gpus)]]}) for i in range(count)]
 
 
 def resolve_precision(precision: str, device: torch.device) -> str:

@@ -204,8 +204,9 @@ def trained(stored: Stored, candidate: Candidate, deployed_channels: int, deploy
 
 
 def _trained(stored: Stored, candidate: Candidate) -> tuple[dict[str, Tensor], Accuracy]:
-    """The weights of final training, else those of the search, and what they are worth."""
+    """The weights of final training, else of longer training, else of the search, and what they are worth."""
     from nas.exporters.package import Accuracy
+    from nas.store import weights_name
 
     report, data = candidate.trained or {}, stored.meta["data"]
     final = Path(report["weights"]) if report.get("weights") else None
@@ -213,6 +214,11 @@ def _trained(stored: Stored, candidate: Candidate) -> tuple[dict[str, Tensor], A
         value = report.get("kept_test_accuracy", report["test_accuracy"])
         recipe = report.get("recipe", {})
         return _load(final), Accuracy(value, "test", data, report.get("pixels"), _epochs(recipe))
+    longer = stored.folder / weights_name(candidate.number, "longer")
+    rows = [row for row in stored.longer() if row["number"] == candidate.number]
+    if rows and longer.is_file():
+        seen = Accuracy(rows[0]["long"], "validation", data, candidate.pixels, samples=rows[0]["samples"])
+        return _load(longer), seen
     if candidate.weights is not None and candidate.weights.is_file() and candidate.accuracy is not None:
         samples = int(candidate.curve[-1].get("samples", 0)) if candidate.curve else 0
         epochs = _epochs(candidate.recipe)

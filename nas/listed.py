@@ -55,6 +55,10 @@ class Listed(Search):
         seed = mixed(self.evaluator.recipe.seed, item.repeat)  # the same for each network: differences are theirs
         return item.arch, {**item.notes, "repeat": item.repeat, "seed": seed}
 
+    def _claim(self, trial: Trial, arch: Arch, about: dict[str, Any], limits: Limits) -> str:
+        self._note(trial, arch=str(arch))  # a network is trained with several seeds
+        return ""
+
     def _reached(self, limits: Limits, elapsed: float) -> str:
         return "" if self.missing() else f"all {len(self.items)} are trained"
 

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import math
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from nas.budgeted import BudgetedSampler, Exhausted, ask, mixed, total
 from nas.evaluate import Evaluation, Evaluator
 from nas.files import write_weights
-from nas.store import Candidate, Stored, complete, pareto, weights_name
+from nas.storage import Away, shared
+from nas.store import UNFINISHED, Candidate, Stored, complete, pareto, promotion, weights_name
 from nas.training import Failed, Point
 from search_spaces.arch import Arch
+from search_spaces.cost import TimedCost
 from search_spaces.feasible import Feasible
 
 ORPHAN_S = 60.0  # a trial without a worker's name for this long was killed between two writes
+UNDER_WAY = "done or under way in other workers"
+GRACE_S = 900.0  # a trial on another host is given up so long after twice its time limit
 
 
 @dataclass(frozen=True)
@@ -56,16 +62,22 @@ class Search:
 
     def run(self, limits: Limits) -> str:
         """Search until a limit is reached; return which one it was. Ctrl-C returns 'interrupted'."""
+        self.announce(limits)
+        return self.work(limits)
+
+    def work(self, limits: Limits) -> str:
+        """`run` without a word in the study of when it will end: one of several workers."""
         begin = time.monotonic()
-        self._announce(limits)
-        self.revive()
         while True:
+            self.revive()
             self.candidates = self.stored.candidates()  # read once a trial: a database answers in milliseconds
             reached = self._reached(limits, time.monotonic() - begin)
             if reached:
                 return reached
             try:
                 self._trial(limits, begin)
+            except UpdateFinishedTrialError:
+                continue  # others took this worker for dead, and queued its candidate again
             except Exhausted as why:
                 return str(why)
             except KeyboardInterrupt:
@@ -73,7 +85,7 @@ class Search:
 
     # --------------------------------------------------------------------------------- one trial
 
-    def _announce(self, limits: Limits) -> None:
+    def announce(self, limits: Limits) -> None:
         """Keep in the study when this run began and will stop, in unix seconds, for those who watch from elsewhere."""
         now = time.time()
         until = None if limits.timeout is None else now + limits.timeout
@@ -82,14 +94,19 @@ class Search:
     def _trial(self, limits: Limits, begin: float) -> None:
         started = time.monotonic()
         trial = self.study.ask()
-        trial.set_user_attr("worker", me())
         try:
+            self._note(trial, worker=me() | {"until": self._until()})
             arch, about = self._propose(trial)
             exact = self.stored.cost_of(arch)
             seed = about.setdefault("seed", mixed(self.evaluator.recipe.seed, trial.number))
-            self._note(trial, arch=str(arch), cost=asdict(exact), **about)
+            if refused := self._claim(trial, arch, about, limits):
+                self._fail(trial, refused, "another worker was faster")
+                return
+            self._note(trial, cost=asdict(exact), **about)
             self.reporter.started(trial.number, arch, exact.flops)
-            evaluation = self.evaluator.evaluate(arch, seed, self._watch(trial))
+            evaluation = self._evaluate(trial, arch, seed)
+        except (Away, UpdateFinishedTrialError):
+            raise
         except Failed as failure:
             self._fail(trial, failure.reason, failure.detail)
         except Exhausted as why:
@@ -113,14 +130,31 @@ class Search:
         """The next architecture, and what to note of how it came about."""
         arch = ask(trial, self.feasible)
         counts = self.sampler.counts.pop(trial.number, None)
-        return arch, {"proposals": asdict(counts) if counts else {}}
+        about: dict[str, Any] = {"proposals": asdict(counts) if counts else {}}
+        deployed = self.feasible.cost(arch)
+        if isinstance(deployed, TimedCost):
+            about["latency_ms"] = deployed.latency_ns / 1e6
+        return arch, about
 
-    def _watch(self, trial: Trial) -> Callable[[Point], None]:
-        """Tell whoever watches of each point, here and through the study."""
-        curve: list[dict[str, float]] = []
+    def _evaluate(self, trial: Trial, arch: Arch, seed: int) -> Evaluation:
+        return self.evaluator.evaluate(arch, seed, self._watch(trial))
+
+    def _claim(self, trial: Trial, arch: Arch, about: dict[str, Any], limits: Limits) -> str:
+        """Take the architecture for this trial before any other worker does; say why where that may not be."""
+        again = repeated(self.study, trial.user_attrs | about)
+        return shared(self.study).claim(trial._trial_id, str(arch), again, limits.trials, UNFINISHED)
+
+    def _until(self) -> float | None:
+        """Unix seconds after which other hosts may take this worker's trial for dead; None for never."""
+        timeout: float = getattr(self.evaluator, "candidate_timeout", math.inf)
+        return time.time() + 2 * timeout + GRACE_S if timeout < math.inf else None
+
+    def _watch(self, trial: Trial, begun: Sequence[dict[str, float]] = ()) -> Callable[[Point], None]:
+        """Tell whoever watches of each point, here and through the study; `begun` is the curve from earlier on."""
+        curve = list(begun)
 
         def on_point(point: Point) -> None:
-            curve.append(asdict(point))
+            curve[:] = [*(p for p in curve if p["samples"] < point.samples), asdict(point)]
             self._note(trial, curve=curve)
             self.reporter.point(point)
 
@@ -132,13 +166,16 @@ class Search:
         kept = all(c.cost.flops > flops or (c.accuracy or 0) < evaluation.accuracy for c in done)
         if kept:
             write_weights(evaluation.weights, self.stored.folder / weights_name(trial.number))
+        self._note_training(trial, evaluation)
+        self.study.tell(trial, [evaluation.accuracy, float(flops)])
+
+    def _note_training(self, trial: Trial, evaluation: Evaluation) -> None:
         self._note(
             trial,
             curve=[asdict(point) for point in evaluation.trained.curve],
             timings=evaluation.timings,
             pixels=evaluation.pixels,
         )
-        self.study.tell(trial, [evaluation.accuracy, float(flops)])
         self.timings.append(evaluation.timings)
 
     def _drop_dominated(self) -> None:
@@ -154,8 +191,7 @@ class Search:
 
     @staticmethod
     def _note(trial: Trial, **values: Any) -> None:
-        for name, value in values.items():
-            trial.set_user_attr(name, value)
+        shared(trial.study).note(trial._trial_id, values)
 
     # ------------------------------------------------------------------------------------ limits
 
@@ -163,23 +199,33 @@ class Search:
         """Trials that say something of their architecture: complete, or failed for a reason of its own."""
         return sum(c.settled for c in self.candidates or self.stored.candidates())
 
+    def _begun(self) -> int:
+        """Architectures that are settled or being trained."""
+        return len({str(c.arch) for c in self.candidates if c.settled or c.state == "running"})
+
     def _reached(self, limits: Limits, elapsed: float) -> str:
         if limits.trials is not None and self.done() >= limits.trials:
             return f"{limits.trials} trials are done"
+        if limits.trials is not None and self._begun() >= limits.trials:
+            return f"{limits.trials} trials are {UNDER_WAY}"
         expected = sum(self.seconds) / len(self.seconds) if self.seconds else 0.0
         if limits.timeout is not None and elapsed + expected > limits.timeout:
             return f"the time limit of {limits.timeout:.0f} s is reached"
         return ""
 
     def _tell_reporter(self, number: int, limits: Limits, begin: float) -> None:
-        candidate = next(c for c in self.candidates if c.number == number)
+        candidate = self.stored.trial(number)
         done, front = self.done(), {c.number for c in pareto(self.candidates)}
         left: list[float] = []
         if limits.trials is not None:
-            left.append((limits.trials - done) * sum(self.seconds) / len(self.seconds))
+            left.append(self._missing(limits.trials) * sum(self.seconds) / len(self.seconds))
         if limits.timeout is not None:
             left.append(limits.timeout - (time.monotonic() - begin))
         self.reporter.finished(candidate, done, number in front, max(0.0, min(left)) if left else None)
+
+    def _missing(self, trials: int) -> int:
+        """Trials still to do."""
+        return trials - self.done()
 
     def spent(self) -> dict[str, float]:
         """Seconds of this run in building (with fvcore's count), training and validation."""
@@ -194,18 +240,39 @@ class Search:
     def revive(self) -> list[int]:
         """Fail the trials whose worker is dead and queue each once more; return their numbers."""
         dead = [t for t in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)) if not _alive(t)]
-        for trial in dead:
-            storage: Any = self.study._storage
-            storage.set_trial_user_attr(trial._trial_id, "reason", "worker died")
-            self.study.tell(trial.number, state=TrialState.FAIL)
-            retry(self.study, trial)
-        return [trial.number for trial in dead]
+        return [trial.number for trial in dead if self._bury(trial)]
+
+    def _bury(self, trial: FrozenTrial) -> bool:
+        """Fail a dead worker's trial and queue it once more, unless another worker does so at this moment."""
+        storage = shared(self.study)
+        try:
+            storage.note(trial._trial_id, {"reason": "worker died"})
+            storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
+        except UpdateFinishedTrialError:
+            return False
+        retry(self.study, trial)
+        return True
 
 
 def retry(study: optuna.Study, trial: FrozenTrial) -> None:
     """Queue a broken trial's architecture once more, unless it was the second attempt already."""
-    if "arch" in trial.user_attrs and "retry_of" not in trial.user_attrs:
-        study.enqueue_trial(trial.params, user_attrs={"retry_of": trial.number})
+    queued = trial.system_attrs.get("fixed_params")  # of a trial that broke before it had an architecture
+    params = trial.params if "arch" in trial.user_attrs else queued
+    if params and "retry_of" not in trial.user_attrs:
+        study.enqueue_trial(params, user_attrs={"retry_of": trial.number} | promotion(trial))
+
+
+def repeated(study: optuna.Study, attrs: Mapping[str, Any]) -> set[int]:
+    """Numbers of the trials that one with these attributes repeats or goes on from, to the first."""
+    trials = study.get_trials(deepcopy=False)
+    found: set[int] = set()
+    left = [attrs]
+    while left:
+        now = left.pop()
+        numbers = {now[name] for name in ("retry_of", "promotes") if name in now} - found
+        found |= numbers
+        left += [trials[number].user_attrs for number in numbers]
+    return found
 
 
 def me() -> dict[str, Any]:
@@ -214,13 +281,13 @@ def me() -> dict[str, Any]:
 
 
 def _alive(trial: FrozenTrial) -> bool:
-    """Whether a running trial's worker is; workers on other hosts get the benefit of the doubt."""
+    """Whether a running trial's worker is; one on another host is until it said it would be done."""
     worker = trial.user_attrs.get("worker")
     if worker is None:
         begun = trial.datetime_start.timestamp() if trial.datetime_start else 0.0
         return time.time() - begun < ORPHAN_S
     if worker["host"] != socket.gethostname():
-        return True
+        return time.time() < (worker.get("until") or math.inf)
     try:
         os.kill(worker["pid"], 0)
     except ProcessLookupError:

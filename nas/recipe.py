@@ -28,6 +28,9 @@ class Recipe:
     evaluations: points of the learning curve; all but the last see `glance` validation images.
     recalibration: training images that batch norms are set by before each look at the validation split.
     precision: `auto` is replaced by what the device runs faster when the study begins.
+    rungs: stretches that a search trains in, to stop candidates between them (`nas.rungs`): each sees `reduction`
+        times the images of all before it, and has a schedule of its own. 1: in one go.
+    rung_resolutions: as `resolution`, one for each rung but the last, which trains at `resolution`; none: all do.
     """
 
     data: str = "fashion-subset"
@@ -55,14 +58,18 @@ class Recipe:
     precision: str = "auto"
     compile: bool = False
     seed: int = 0
+    rungs: int = 1
+    reduction: int = 3
+    rung_resolutions: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "augment", tuple(self.augment))
+        for name in ("augment", "rung_resolutions"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
         _check(self.optimizer in OPTIMIZERS, "optimizer", f"one of {', '.join(OPTIMIZERS)}", self.optimizer)
         _check(self.schedule in SCHEDULES, "schedule", f"one of {', '.join(SCHEDULES)}", self.schedule)
         for name in self.augment:
             _check(name in AUGMENTATIONS, "augment", f"out of {', '.join(AUGMENTATIONS)}", name)
-        for name in ("resolution", "reference", "batch_size", "evaluations", "glance", "recalibration"):
+        for name in ("resolution", "reference", "batch_size", "evaluations", "glance", "recalibration", "rungs"):
             _check(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
         _check(self.epochs > 0 or self.steps > 0, "epochs", "more than 0", self.epochs)
         _check(self.lr > 0, "lr", "more than 0", self.lr)
@@ -75,10 +82,34 @@ class Recipe:
             0 <= self.decay < 1 and self.decay_epochs > 0, "decay", "in [0, 1), after more than 0 epochs", self.decay
         )
         _check(self.precision in ("auto", "fp32", "bf16"), "precision", "auto, fp32 or bf16", self.precision)
+        _check(self.reduction >= 2, "reduction", "at least 2", self.reduction)
+        _check(
+            not self.rung_resolutions
+            or (len(self.rung_resolutions) == self.rungs - 1 and min(self.rung_resolutions) >= 1),
+            "rung_resolutions", f"{self.rungs - 1} sizes in px, one for each rung but the last", self.rung_resolutions,
+        )  # fmt: skip
 
-    def pixels(self, resolution: int) -> int:
-        """Training resolution in px of a network deployed at `resolution` px."""
-        return max(1, round(self.resolution * resolution / self.reference))
+    @property
+    def last_rung(self) -> int:
+        """The rung, counted from 0, at whose end a candidate is trained in full."""
+        return self.rungs - 1
+
+    def pixels(self, resolution: int, rung: int | None = None) -> int:
+        """Training resolution in px, on a rung (the last by default), of a network deployed at `resolution` px."""
+        rung = self.last_rung if rung is None else rung
+        own = (*self.rung_resolutions, self.resolution)[rung] if self.rung_resolutions else self.resolution
+        return max(1, round(own * resolution / self.reference))
+
+    def rung_steps(self, images: int) -> tuple[int, ...]:
+        """Optimizer steps that are done at the end of each rung; raise `UserError` when there are too few for that."""
+        total = self.total_steps(images)
+        ends = [round(total / self.reduction**behind) for behind in reversed(range(self.rungs))]
+        if ends[0] < 1 or len(set(ends)) < len(ends):
+            raise UserError(
+                f"each rung must train for a step at least, but {self.rungs} rungs with a reduction of "
+                f"{self.reduction} share {total} steps: take fewer rungs, or more steps"
+            )
+        return tuple(ends)
 
     def total_steps(self, images: int) -> int:
         """Optimizer steps on a training split of that many images."""
@@ -90,7 +121,7 @@ class Recipe:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, for the study and the spec."""
-        return asdict(self) | {"augment": list(self.augment)}
+        return asdict(self) | {"augment": list(self.augment), "rung_resolutions": list(self.rung_resolutions)}
 
     @staticmethod
     def from_json(values: dict[str, Any]) -> Recipe:

@@ -50,15 +50,53 @@ class Lines(Reporter):
     def finished(self, candidate: Candidate, done: int, on_front: bool, seconds_left: float | None) -> None:
         self.left = f", {clock(seconds_left)} left"
         self.bar.update(self.task, completed=done, left=self.left.lstrip(", "))
-        said = (
-            f"accuracy {candidate.accuracy:.4f}" if candidate.accuracy is not None else f"[red]{candidate.reason}[/red]"
-        )
+        said = _outcome(candidate)
         of = f"/{self.trials}" if self.trials else ""
         front = "[green]front[/green]" if on_front else "     "
         self.console.print(
             f"{done:>3}{of}  {said}  {short(candidate.cost.flops):>6}FLOPs  {front}  {clock(candidate.seconds):>6}"
             f"{self.left}  [dim]{candidate.arch}[/dim]"
         )
+
+
+def _outcome(candidate: Candidate) -> str:
+    """An accuracy, that of the last rung with the reason why it stopped, or why there is none."""
+    if candidate.accuracy is not None:
+        return f"accuracy {candidate.accuracy:.4f}"
+    if candidate.state == "stopped":
+        return f"accuracy {candidate.rungs[-1]['accuracy']:.4f} [dim]{candidate.reason}[/dim]"
+    return f"[red]{candidate.reason}[/red]"
+
+
+def rungs(stored: Stored) -> list[dict[str, float]]:
+    """A row for each rung: how many candidates finished it and stopped there, their seconds in all, and the rest's.
+
+    saved_s: what those that stopped there would have taken beyond it to train in full, each at the pace that it had.
+    """
+    candidates = [c for c in stored.candidates() if c.rungs]
+    full = max((c.rungs[-1]["samples"] for c in candidates if c.state == "complete"), default=0.0)
+    rows = []
+    for rung in range(max((len(c.rungs) for c in candidates), default=0)):
+        there = [c for c in candidates if len(c.rungs) > rung]
+        ended = [c for c in there if len(c.rungs) == rung + 1 and c.state == "stopped"]
+        paces = [(sum(r["seconds"] for r in c.rungs), c.rungs[-1]["samples"]) for c in ended]
+        saved = sum(seconds * (full / samples - 1) for seconds, samples in paces) if full else 0.0
+        spent = sum(c.rungs[rung]["seconds"] for c in there)
+        rows.append({"finished": len(there), "stopped": len(ended), "spent_s": spent, "saved_s": saved})
+    return rows
+
+
+def stopped(stored: Stored) -> list[str]:
+    """What rungs were worth, a line each; nothing where training is in one go."""
+    rows = rungs(stored)
+    if not rows:
+        return []
+    lines = [
+        f"rung {i}: {row['finished']} candidates finished it, {row['stopped']} stopped there; {clock(row['spent_s'])}"
+        for i, row in enumerate(rows, 1)
+    ]
+    saved = sum(row["saved_s"] for row in rows)
+    return [*lines, f"stopping saved about {clock(saved)}, at the pace that those that stopped had"]
 
 
 def front_table(stored: Stored) -> Table:

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import re
+import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nas import cli
+from nas import cli, trust
 from nas.cli import positive
-from search_spaces.feasible import Feasible
+from nas.latency.budgets import within
 
 if TYPE_CHECKING:
-    from nas.loop import Search
+    from nas.loop import Limits, Search
+    from nas.recipe import Recipe
+    from nas.session import Session
     from nas.store import Stored
+    from nas.supernet.phases import Phases
 
 DESCRIPTION = """\
 Search a space for the networks that are most accurate within a budget.
@@ -28,9 +34,13 @@ examples:
   python -m nas.search --budget 300MFLOPs --data path/to/images --num-classes 12
   python -m nas.search --budget "150MMACs, 3Mparams" --space mixed --sampler evolution --timeout 2h
   python -m nas.search --budget 350MFLOPs --seeds-from zoo:mobilenet_v2
+  python -m nas.search --budget 300MFLOPs --recipe standard --rungs 3 --trials 60
+  python -m nas.search --budget 300MFLOPs --workers 2 --storage postgresql+psycopg://user@host/name
+  python -m nas.search --budget 300MFLOPs --evaluator supernet --timeout 2h
   python -m nas.search --budget 400MFLOPs --space my_space.py:space --resolution 128-224
 """
-TRIALS, TIMEOUT_S = 18, 9 * 60.0
+TRIALS, TIMEOUT_S = 16, 9 * 60.0
+EVALUATORS = ("short", "inherit", "supernet")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -47,11 +57,39 @@ def parser() -> argparse.ArgumentParser:
     study.add_argument("--storage", metavar="URL", help="an Optuna storage (default: an SQLite file in --results)")
     study.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="studies and exports")
     study.add_argument(
-        "--sampler", default="tpe", metavar="NAME", help="evolution, gp, known_cost, nsga2, nsga3, random or tpe"
+        "--sampler", default="known_cost", metavar="NAME", help="evolution, gp, known_cost, nsga2, nsga3, random or tpe"
+    )
+    study.add_argument(
+        "--rungs", type=positive, metavar="N", help="train in N steps, each on --reduction times the images, and go on "
+        "only with the best for their cost: --trials then counts candidates, of which few are trained in full"
+    )  # fmt: skip
+    study.add_argument(
+        "--reduction", type=positive, metavar="N", help="1 in N candidates goes on to the next rung (default: 3)"
+    )
+    study.add_argument(
+        "--prefilter", metavar="NAME:Nx", help="of N proposals a trial trains the one a zero-cost proxy likes best "
+        "for its FLOPs, as in naswot:4x (proxies: see nas/proxies)"
+    )  # fmt: skip
+    study.add_argument(
+        "--evaluator", choices=EVALUATORS, default="short", help="where accuracies come from: short training; a "
+        "supernet's weights (thousands of networks, the front is then fine-tuned); short training that starts from them"
+    )  # fmt: skip
+    study.add_argument(
+        "--supernet-share", type=float, default=0.5, metavar="X", help="part of --timeout that the supernet trains for"
     )
     study.add_argument("--seeds-from", metavar="SPEC", help="first trials: zoo:mobilenet_v2,… (see nas.zoo)")
     study.add_argument("--seed", type=int, default=0, help="of proposals, weights and batches")
     add_training(result)
+    study.add_argument(
+        "--trust", type=int, metavar="N", help="networks trained longer at the end, to see how far short training can "
+        "be trusted (default: a quarter of them, 4 to 16; 0 for none; a quarter of --timeout is left for it)"
+    )  # fmt: skip
+    workers = result.add_argument_group(
+        "workers", "processes on one study; to join from another machine, run the same command there with the same "
+        "--storage postgresql+psycopg://…"
+    )  # fmt: skip
+    workers.add_argument("--workers", type=positive, metavar="N", help="(default: one a GPU, or one without a GPU)")
+    workers.add_argument("--workers-per-gpu", type=positive, metavar="N", help="small networks share a GPU well")
     result.add_argument("--no-export", action="store_true", help="leave the best network where it is")
     result.add_argument("--json", action="store_true", help="print the summary as JSON on stdout")
     return result
@@ -72,7 +110,7 @@ def add_training(result: argparse.ArgumentParser, recipe: str = "quick", data: b
     group.add_argument("--precision", choices=("auto", "fp32", "bf16"))
     group.add_argument("--compile", action="store_true", default=None, help="torch.compile: for long training on a GPU")
     group.add_argument("--device", default="auto", help="cuda, cuda:1, mps, cpu")
-    group.add_argument("--threads", type=positive, metavar="N", help="CPU threads (default: all cores)")
+    group.add_argument("--threads", type=positive, metavar="N", help="of the CPU (default: OMP_NUM_THREADS, or all)")
 
 
 def duration(text: str) -> float:
@@ -87,49 +125,112 @@ def duration(text: str) -> float:
 def main(argv: list[str] | None = None) -> int:
     begin = time.perf_counter()
     args = parser().parse_args(argv)
-    space = cli.chosen_space(args.space, args.resolution)
-    feasible = Feasible(space, args.budget, args.in_channels, args.num_classes)
-
-    from nas.loop import Limits
-    from nas.report import Lines, note
-    from nas.session import open_session
-
-    session = open_session(args, feasible)
-    limits = Limits(args.trials, args.timeout) if args.trials or args.timeout else Limits(TRIALS, TIMEOUT_S)
+    session, whole = opened(args)
+    limits = whole if args.trust == 0 else replace(whole, timeout=whole.timeout and whole.timeout * (1 - trust.SHARE))
     search = session.search
+
+    from nas.device import shares
+    from nas.report import Lines, note
+
+    places = shares(args.device, args.workers, args.workers_per_gpu, args.threads)
+    phases = _phases(args, limits, search, len(places))
     note(session.describe(limits))
     if args.seeds_from:
         from nas.seeds import enqueue
 
-        for line in enqueue(session.stored, feasible, args.seeds_from):
+        for line in enqueue(session.stored, session.feasible, args.seeds_from):
             note(line)
     with Lines(limits.trials, search.done()) as search.reporter:
-        ended = search.run(limits)
+        if phases:
+            ended = phases.run(search, limits, note)
+        elif len(places) == 1:
+            ended = search.run(limits)
+        else:
+            from nas.workers import Crew
+
+            note(f"{len(places)} workers, each on {places[0].device} with CPU threads: {places[0].threads}")
+            ended = Crew(search, sys.argv[1:] if argv is None else argv, places, limits).run()
     if not session.stored.complete():
         reasons = sorted({c.reason for c in session.stored.candidates() if c.reason}) or ["there was no time"]
         note(f"{ended}; no candidate was trained to the end ({', '.join(reasons)}): the same command goes on")
         return 1
-    return _finish(args, session.stored, search, ended, begin)
+    longer = time.perf_counter()
+    if args.trust != 0 and ended != "interrupted":
+        networks = args.trust or trust.usual(search.done())
+        deadline = time.monotonic() + begin + whole.timeout - longer if whole.timeout else math.inf
+        trust.measure(session.stored, trust.slower(search.evaluator, trust.LONGER), networks, deadline, note)
+    return _finish(args, session.stored, search, ended, begin, len(places), time.perf_counter() - longer)
 
 
-def _finish(args: argparse.Namespace, stored: Stored, search: Search, ended: str, begin: float) -> int:
+def opened(args: argparse.Namespace) -> tuple[Session, Limits]:
+    """A search that is ready to run, and when it shall stop."""
+    space = cli.chosen_space(args.space, args.resolution)
+    feasible = within(space, args.budget, args.in_channels, args.num_classes)
+
+    from nas.session import open_session
+
+    session = open_session(args, feasible)
+    return session, _limits(args, session.search.evaluator.recipe)
+
+
+def _phases(args: argparse.Namespace, limits: Limits, search: Search, workers: int) -> Phases | None:
+    """How a search with a supernet divides its time; None for short training."""
+    if args.evaluator == "short":
+        return None
+    from nas.supernet.phases import Phases
+
+    return Phases.of(args.evaluator, args.supernet_share, limits, search, workers)
+
+
+def _limits(args: argparse.Namespace, recipe: Recipe) -> Limits:
+    """Those of the command line, or the defaults: as many candidates as train on the same images in rungs."""
+    from nas.errors import UserError
+    from nas.loop import Limits
+    from nas.rungs import share
+
+    if not args.trials and not args.timeout and args.evaluator == "supernet":
+        return Limits(timeout=TIMEOUT_S)
+    if not args.trials and not args.timeout:
+        return Limits(round(TRIALS / share(recipe.rungs, recipe.reduction)), TIMEOUT_S)
+    if args.trials and args.trials < (fewest := recipe.reduction**recipe.last_rung):
+        raise UserError(
+            f"{recipe.rungs} rungs with a reduction of {recipe.reduction} need --trials of {fewest} at least, for 1 in "
+            f"{fewest} is trained in full, but got {args.trials}"
+        )
+    return Limits(args.trials, args.timeout)
+
+
+def _finish(
+    args: argparse.Namespace, stored: Stored, search: Search, ended: str, begin: float, workers: int, trust_s: float
+) -> int:
     """Export the best network, print the front and what comes next."""
-    from nas.report import note, print_front, summary
+    from nas.report import note, print_front, rungs, stopped, summary
 
     exported = None if args.no_export else export_best(stored)
     wall = time.perf_counter() - begin
     spent = search.spent()
-    overhead = 1 - (spent["training"] + spent["validation"]) / wall
+    if search.sampler.prefilter:
+        spent["prefilter"] = search.sampler.prefilter.seconds
+    spent["trust"] = trust_s
+    overhead = 1 - (spent["training"] + spent["validation"]) / ((wall - trust_s) * workers) if wall > trust_s else 0.0
     if args.json:
         more = {"ended": ended, "wall_s": wall, "spent_s": spent, "proposals": search.proposals()}
+        more["trust"] = trust.as_json(stored, trust.verdict(trust.known(stored)))
+        more |= {"rungs": rungs(stored)} if search.evaluator.recipe.rungs > 1 else {}
         print(json.dumps(summary(stored, exported=str(exported) if exported else None, **more), indent=2))
         return 0
     note(
         f"\n{ended} after {wall:.0f} s: training {spent['training']:.0f} s, validation {spent['validation']:.0f} s, "
-        f"the rest {overhead:.1%}"
+        f"longer training {trust_s:.0f} s, the rest {overhead:.1%}"
     )
     note("proposals: " + ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in search.proposals().items()))
+    if search.sampler.prefilter:
+        note(f"{search.sampler.prefilter}")
     print_front(stored)
+    for line in stopped(stored):
+        note(line)
+    if args.trust != 0:
+        note(f"\n{trust.verdict(trust.known(stored))}")
     note(_next_steps(args, stored, exported))
     return 0
 
@@ -148,7 +249,11 @@ def export_best(stored: Stored) -> Path:
 
 def _next_steps(args: argparse.Namespace, stored: Stored, exported: Path | None) -> str:
     best, name = stored.best(), stored.name
-    lines = [f"\nbest: trial {best.number}, accuracy {best.accuracy:.4f} on validation images of {stored.meta['data']}"]
+    longer = [row for row in stored.longer() if row["number"] == best.number]
+    after = f" ({longer[0]['long']:.4f} after longer training)" if longer else ""
+    lines = [
+        f"best: trial {best.number}, accuracy {best.accuracy:.4f}{after} on validation images of {stored.meta['data']}"
+    ]
     if exported:
         lines.append(f"  exported as   {exported}  (plain PyTorch; weights and spec beside it)")
         lines.append(f"  browse        {stored.folder / 'front.html'}  (any browser; works offline)")

@@ -20,7 +20,9 @@ from nas import samplers
 from nas.budgeted import BudgetedSampler
 from nas.errors import UserError
 from nas.evaluate import Evaluator
+from nas.halving import Halving
 from nas.loop import Limits, Reporter, Search
+from nas.prefilter import Prefilter, Rule
 from nas.recipe import RECIPES, Recipe
 from nas.store import Stored, create_study, default_storage, writable_folder
 from nas.training import Images
@@ -29,8 +31,13 @@ from search_spaces.feasible import Feasible
 from search_spaces.part import one_of
 
 LARGEST_IMAGE = 2  # times the training resolution: what folders of images are kept at
-SAME = ("space_fingerprint", "budget", "in_channels", "num_classes", "data_fingerprint", "seed", "sampler")
+SAME = (
+    *("space_fingerprint", "budget", "in_channels", "num_classes"),
+    *("data_fingerprint", "seed", "sampler", "prefilter", "evaluator"),
+)
 """What a study may not change in mid-way, beside the recipe."""
+UNSAID = {"prefilter": "", "evaluator": "short"}
+"""What older studies, and those of listed networks, do not say of themselves."""
 
 
 @dataclass
@@ -57,35 +64,62 @@ class Session:
             if said
         )
         resolutions = self.feasible.space.resolutions
+        trained = "the front trains" if meta.get("evaluator") == "supernet" else "candidates train"
+        proposed = meta["sampler"] + (f" prefiltered by {rule}" if (rule := meta.get("prefilter")) else "")
         pixels = str(resolutions[0]) if len(resolutions) == 1 else f"{resolutions[0]} to {resolutions[-1]}"
         return (
             f"study {self.stored.name}: {meta['space']} within {meta['budget']} ({share} of the space fits), "
             f"counted at {pixels} px and {meta['num_classes']} classes\n"
-            f"candidates train on {samples} images of {meta['data']} at {recipe.pixels(resolutions[-1])} px, "
+            f"{trained} on {samples} images of {meta['data']} at {recipe.pixels(resolutions[-1])} px, "
             f"{len(meta['classes'])} classes, {recipe.precision} on {devices.describe(images.device)}\n"
-            f"{self.search.done()} trials are done; until {until}, by {meta['sampler']}, seed {meta['seed']}"
+            f"{self._rungs()}"
+            f"{self.search.done()} trials are done; until {until}, by {proposed}, seed {meta['seed']}"
         )
+
+    def _rungs(self) -> str:
+        recipe = self.search.evaluator.recipe
+        if recipe.rungs == 1:
+            return ""
+        batch, images = recipe.batch_size, len(self.search.evaluator.images.data.train)
+        ends = ", ".join(str(steps * batch) for steps in recipe.rung_steps(images)[:-1])
+        return f"they stop after {ends} images, and the best 1 in {recipe.reduction} of each go on\n"
 
 
 def open_session(args: argparse.Namespace, feasible: Feasible) -> Session:
     """Load the data, pick the device, make or open the study; raise `UserError` for what does not go together."""
     writable_folder(args.results)
     proposer = samplers.find(args.sampler)
+    rule = Rule.parse(args.prefilter) if args.prefilter else None
     device = devices.pick(args.device)
     devices.use_threads(args.threads)
-    recipe = chosen_recipe(args, feasible.space.resolutions[-1])
+    recipe = chosen_recipe(args, feasible.space.resolutions[-1]).with_(rungs=args.rungs, reduction=args.reduction)
     data = datasets.load(args.data, seed=args.seed, size=LARGEST_IMAGE * recipe.resolution)
-    sampler = BudgetedSampler(proposer, feasible, args.seed)
+    recipe.rung_steps(len(data.train))
+    images = Images(data, feasible.in_channels, device)
+    prefilter = Prefilter(rule, feasible, images, recipe, args.seed) if rule else None
+    sampler = BudgetedSampler(proposer, feasible, args.seed, prefilter)
     name = args.study or study_name(args, feasible)
     space = {"space": args.space, "space_fingerprint": feasible.space.fingerprint, "sampler": args.sampler}
-    space |= {"resolution": args.resolution, "budget": str(feasible.budget)}
+    space |= {"resolution": args.resolution, "budget": str(feasible.budget), "prefilter": str(rule or "")}
+    space |= {"evaluator": args.evaluator}
     deployed = {"in_channels": feasible.in_channels, "num_classes": feasible.num_classes}
     meta = about({**space, **deployed, "seed": args.seed}, recipe, data, device, args.results / name)
     stored = create_study(args.storage or default_storage(args.results), name, meta, sampler)
     require_same(stored, meta)
     kept = Recipe.from_json(stored.meta["recipe"])
-    evaluator = Evaluator(kept, Images(data, feasible.in_channels, device), args.candidate_timeout)
-    return Session(stored, Search(stored, feasible, sampler, evaluator, Reporter()), feasible)
+    evaluator = Evaluator(kept, images, args.candidate_timeout)
+    worker = Search if kept.rungs == 1 else Halving
+    return Session(stored, worker(stored, feasible, sampler, evaluator, Reporter()), feasible)
+
+
+def images_of(stored: Stored, device: str, threads: int | None) -> Images:
+    """A study's own images, for training its networks again; raise `UserError` when they changed since it began."""
+    devices.use_threads(threads)
+    meta, recipe = stored.meta, Recipe.from_json(stored.meta["recipe"])
+    data = datasets.load(recipe.data, seed=meta["seed"], size=LARGEST_IMAGE * recipe.resolution)
+    if data.fingerprint != meta["data_fingerprint"]:
+        raise UserError(f"training needs the study's own data, but {recipe.data} changed since {stored.name} began")
+    return Images(data, meta["in_channels"], devices.pick(device))
 
 
 def chosen_recipe(args: argparse.Namespace, reference: int) -> Recipe:
@@ -159,7 +193,10 @@ def versions() -> dict[str, str]:
     """Releases of what decides results, and the state of this checkout where it is one."""
     said = {name: version(name) for name in ("torch", "optuna", "fvcore", "nas-explorer")}
     said["python"] = platform.python_version()
-    git = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
+    checkout = Path(__file__).parent.parent
+    if not (checkout / ".git").exists():  # an installed package, perhaps within somebody else's checkout
+        return said
+    git = ["git", "-C", str(checkout), "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty"]
     try:
         found = subprocess.run(git, capture_output=True, text=True, timeout=5, check=False)
     except OSError:
@@ -169,10 +206,10 @@ def versions() -> dict[str, str]:
 
 def require_same(stored: Stored, meta: dict[str, Any]) -> None:
     """Refuse to go on with a study of another space, budget, data set or recipe: its trials would not compare."""
-    was, wanted = dict(stored.meta["recipe"]), dict(meta["recipe"])
+    was, wanted = Recipe.from_json(stored.meta["recipe"]).to_json(), dict(meta["recipe"])  # older ones lack fields
     was.pop("precision"), wanted.pop("precision")  # the study's own goes on
     for name in SAME:
-        was[name], wanted[name] = stored.meta[name], meta[name]
+        was[name], wanted[name] = (said.get(name, UNSAID.get(name)) for said in (stored.meta, meta))
     changed = [f"{name} {was[name]!r}, now {wanted.get(name)!r}" for name in was if was[name] != wanted.get(name)]
     if changed:
         raise UserError(

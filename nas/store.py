@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -15,13 +16,15 @@ from typing import TYPE_CHECKING, Any
 
 import optuna
 from optuna.exceptions import ExperimentalWarning, StorageInternalError
-from optuna.storages import BaseStorage, RDBStorage
+from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from nas.errors import UserError
 from nas.pareto import front
+from nas.rungs import corrected
+from nas.storage import open_shared
 from search_spaces.arch import Arch
 from search_spaces.budget import Budget
 from search_spaces.cost import Cost, cost
@@ -30,8 +33,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 META = "nas"
+SCHEMA = 1  # of what a study keeps; raised when an older release could no longer read it rightly
 RESULTS = Path("results")  # as nas.cli.STORAGE says it
 LOCK_WAIT_S = 60  # how long a writer waits for another worker's transaction in SQLite
+STATES = {TrialState.COMPLETE: "complete", TrialState.FAIL: "failed", TrialState.PRUNED: "stopped"}
 UNFINISHED = ("interrupted", "worker died")
 """Reasons that say nothing about the architecture: such trials are run again, and do not count."""
 
@@ -43,10 +48,14 @@ def default_storage(results: Path = RESULTS) -> str:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A trial: an architecture and what became of it. Times in seconds; `cost` is as deployed."""
+    """A trial: an architecture and what became of it. Times in seconds; `cost` is as deployed.
+
+    Where candidates train in rungs, several trials may be of one: each goes on where the last one stopped, and
+    brings along its curve, its rungs and its seconds.
+    """
 
     number: int
-    state: str  # complete, failed, running, waiting
+    state: str  # complete, stopped (at the end of a rung), failed, running, waiting
     arch: Arch
     cost: Cost
     accuracy: float | None
@@ -61,7 +70,20 @@ class Candidate:
     @property
     def settled(self) -> bool:
         """Whether it says something of its architecture: complete, or failed for a reason of its own."""
-        return self.state == "complete" or (self.state == "failed" and self.reason not in UNFINISHED)
+        if self.state == "failed":
+            return self.reason not in UNFINISHED
+        return self.state in ("complete", "stopped") or bool(self.rungs)
+
+    @property
+    def rungs(self) -> list[dict[str, float]]:
+        """Images seen, accuracy and seconds of each rung that it finished; none where training is in one go."""
+        rungs: list[dict[str, float]] = self.attrs.get("rungs", [])
+        return rungs
+
+    @property
+    def rung(self) -> int | None:
+        """The last rung that it finished, from 0."""
+        return len(self.rungs) - 1 if self.rungs else None
 
     @property
     def weights(self) -> Path | None:
@@ -87,6 +109,11 @@ class Stored:
     def __init__(self, study: optuna.Study, storage: str) -> None:
         self.study, self.storage, self.name = study, storage, study.study_name
         self.meta: dict[str, Any] = study.user_attrs[META]
+        if (schema := self.meta.get("schema", 0)) > SCHEMA:
+            raise UserError(
+                f"a study must be of schema {SCHEMA} or older, but {self.name} has {schema}: "
+                "it was made by a newer release of nas-explorer, which reads it"
+            )
         self._finished: dict[int, Candidate] = {}
 
     @property
@@ -101,9 +128,8 @@ class Stored:
         return {k: v for k, v in self.study.user_attrs.items() if k.startswith("trained:")}
 
     def candidates(self) -> list[Candidate]:
-        """Every trial that took up an architecture, in order."""
-        trials = self.study.get_trials(deepcopy=False)
-        return [self._kept(trial) for trial in trials if "arch" in trial.user_attrs]
+        """Every trial that took up an architecture, in order; of those of one candidate the last."""
+        return [self._kept(trial) for trial in standing(self.study.get_trials(deepcopy=False))]
 
     def complete(self) -> list[Candidate]:
         """The candidates that were trained to the end."""
@@ -114,16 +140,22 @@ class Stored:
         return pareto(self.candidates())
 
     def best(self) -> Candidate:
-        """The most accurate candidate; of equal ones the cheapest. Raise `UserError` when there is none."""
+        """The most accurate candidate, of equal ones the cheapest; raise `UserError` when there is none.
+
+        Where it was trained longer (`nas.trust`): of those that were, the most accurate by that.
+        """
         if not (ranked := self.front()):
             raise UserError(f"a study needs a finished trial for this, but {self.name} has none: run nas.search first")
-        return ranked[-1]
+        longer = {row["number"]: row["long"] for row in self.longer()}
+        if ranked[-1].number not in longer:
+            return ranked[-1]
+        return self.trial(max(longer, key=lambda number: (longer[number], -number)))
 
     def trial(self, number: int) -> Candidate:
         """The candidate of one trial; raise `UserError` when there is no such trial."""
-        for candidate in self.candidates():
-            if candidate.number == number:
-                return candidate
+        trials = self.study.get_trials(deepcopy=False)
+        if 0 <= number < len(trials) and "arch" in trials[number].user_attrs:
+            return self._kept(trials[number])
         raise UserError(f"a trial must be one of the study {self.name} (0 to {self.last}), but got {number}")
 
     @property
@@ -146,6 +178,16 @@ class Stored:
         """What final training said of an architecture, if it was trained."""
         report: dict[str, Any] | None = self._trained.get(f"trained:{arch}")
         return report
+
+    def note_longer(self, row: dict[str, Any]) -> None:
+        """Keep what training for longer said of a candidate: its number, accuracy (`long`), samples, seconds."""
+        self.study.set_user_attr(f"longer:{row['number']}:{row['samples']}", row)
+
+    def longer(self) -> list[dict[str, Any]]:
+        """What `note_longer` kept, by number; where candidates were trained for several lengths, of the longest."""
+        rows = [row for key, row in self.study.user_attrs.items() if key.startswith("longer:")]
+        most = max((row["samples"] for row in rows), default=0)
+        return sorted((row for row in rows if row["samples"] == most), key=lambda row: int(row["number"]))
 
     @property
     def budget(self) -> Budget:
@@ -170,20 +212,43 @@ class Stored:
         arch = Arch.parse(attrs["arch"])
         return Candidate(
             number=trial.number,
-            state={TrialState.COMPLETE: "complete", TrialState.FAIL: "failed"}.get(
-                trial.state, trial.state.name.lower()
-            ),
+            state=STATES.get(trial.state, trial.state.name.lower()),
             arch=arch,
             cost=self.cost_of(arch),
             accuracy=trial.values[0] if trial.state == TrialState.COMPLETE else None,
             reason=attrs.get("reason", ""),
-            seconds=trial.duration.total_seconds() if trial.duration else None,
+            seconds=trial.duration.total_seconds() + attrs.get("before_s", 0.0) if trial.duration else None,
             pixels=attrs.get("pixels"),
             seed=attrs.get("seed"),
             curve=attrs.get("curve", []),
             attrs=attrs,
             study=self,
         )
+
+
+def promotion(trial: FrozenTrial) -> dict[str, int]:
+    """Which stopped trial a trial goes on from, as it notes it; empty when it began anew."""
+    return {"promotes": trial.user_attrs["promotes"]} if "promotes" in trial.user_attrs else {}
+
+
+def standing(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """The trials that took up an architecture, but for those that another one goes on from, or has gone."""
+    taken_up = [t for t in trials if "arch" in t.user_attrs]
+    passed = {t.user_attrs.get("promotes") for t in taken_up if t.user_attrs.get("reason") not in UNFINISHED}
+    return [t for t in taken_up if t.number not in passed]
+
+
+def learned(trials: Sequence[FrozenTrial]) -> list[tuple[FrozenTrial, float]]:
+    """Each candidate that has an accuracy, with it: those on lower rungs corrected by what a rung usually gains."""
+    told = [(t, _accuracies(t)) for t in standing(trials) if t.state != TrialState.FAIL]
+    told = [(t, history) for t, history in told if history]
+    return [(t, accuracy) for (t, _), accuracy in zip(told, corrected([h for _, h in told]), strict=True)]
+
+
+def _accuracies(trial: FrozenTrial) -> list[float]:
+    """By rung; of a candidate that was trained in one go, the one that it has."""
+    rungs = trial.user_attrs.get("rungs", [])
+    return [rung["accuracy"] for rung in rungs] or (trial.values or [])[:1]
 
 
 def complete(candidates: list[Candidate]) -> list[Candidate]:
@@ -198,7 +263,7 @@ def pareto(candidates: list[Candidate]) -> list[Candidate]:
 
 
 def _row(candidate: Candidate) -> dict[str, Any]:
-    said = {name: getattr(candidate, name) for name in ("number", "state", "accuracy")}
+    said = {name: getattr(candidate, name) for name in ("number", "state", "rung", "accuracy")}
     timings = {f"{name}_s": value for name, value in candidate.attrs.get("timings", {}).items()}
     return (
         said
@@ -210,9 +275,9 @@ def _row(candidate: Candidate) -> dict[str, Any]:
     )
 
 
-def weights_name(number: int) -> str:
-    """Where a trial's weights lie, in its study's folder."""
-    return f"weights/trial-{number:05d}.safetensors"
+def weights_name(number: int, kind: str = "trial") -> str:
+    """Where a trial's weights lie, in its study's folder: those of the search, or of kind `longer` (`nas.trust`)."""
+    return f"weights/{kind}-{number:05d}.safetensors"
 
 
 # ------------------------------------------------------------------------------ opening and making
@@ -225,12 +290,12 @@ def connect(storage: str) -> BaseStorage:
     logging.getLogger("alembic").setLevel(logging.ERROR)
     try:
         url = make_url(storage)
-        kwargs: dict[str, Any] = {}
+        kwargs: dict[str, Any] = {"pool_pre_ping": True}  # connections that a restart of the server broke
         if url.get_backend_name() == "sqlite":
             kwargs = {"connect_args": {"timeout": LOCK_WAIT_S}}
             if url.database and url.database != ":memory:":
                 writable_folder(Path(url.database).parent)
-        return RDBStorage(storage, engine_kwargs=kwargs)
+        return open_shared(storage, kwargs)
     except ArgumentError:
         raise UserError(
             f"a storage is a database's URL such as {default_storage()} or postgresql+psycopg://user@host/name, "
@@ -238,7 +303,7 @@ def connect(storage: str) -> BaseStorage:
         ) from None
     except (SQLAlchemyError, StorageInternalError, ImportError) as error:
         said = str(error.__cause__ or error).splitlines()[0]
-        raise UserError(f"the storage must be reachable, but {storage} answers: {said}") from None
+        raise UserError(f"the storage must be reachable, but {url.render_as_string()} answers: {said}") from None
 
 
 def writable_folder(folder: Path) -> Path:
@@ -247,7 +312,7 @@ def writable_folder(folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / ".writable"
         probe.touch()
-        probe.unlink()
+        probe.unlink(missing_ok=True)
     except OSError as error:
         raise UserError(f"results need a folder that can be written, but {folder} says: {error.strerror}") from None
     return folder
@@ -282,5 +347,5 @@ def create_study(storage: str, name: str, meta: dict[str, Any], sampler: optuna.
         if study.get_trials(deepcopy=False):
             raise UserError(f"a study must be this tool's own, but {name} was made by another: choose --study NAME")
         study.set_metric_names(["accuracy", "flops"])
-        study.set_user_attr(META, meta)
+        study.set_user_attr(META, {**meta, "schema": SCHEMA})
     return Stored(study, storage)

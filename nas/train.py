@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from nas import cli
 from nas.cli import positive
-from nas.errors import UserError
 from nas.search import add_training
 
 if TYPE_CHECKING:
@@ -65,23 +64,15 @@ def main(argv: list[str] | None = None) -> int:
 
 def _evaluator(args: argparse.Namespace, stored: Stored) -> Evaluator:
     """The evaluator of the final recipe, on the study's own data."""
-    from nas import data as datasets
-    from nas import device as devices
     from nas.evaluate import Evaluator
     from nas.recipe import Recipe
-    from nas.session import LARGEST_IMAGE, chosen_recipe
-    from nas.training import Images
+    from nas.session import chosen_recipe, images_of
 
-    devices.use_threads(args.threads)
-    meta = stored.meta
-    kept = Recipe.from_json(meta["recipe"])
-    args.data = meta["data"]
+    kept = Recipe.from_json(stored.meta["recipe"])
+    args.data = stored.meta["data"]
     args.train_resolution = args.train_resolution or kept.resolution
     recipe = chosen_recipe(args, kept.reference)
-    data = datasets.load(args.data, seed=meta["seed"], size=LARGEST_IMAGE * kept.resolution)
-    if data.fingerprint != meta["data_fingerprint"]:
-        raise UserError(f"final training needs the study's own data, but {args.data} changed since {stored.name} began")
-    return Evaluator(recipe, Images(data, meta["in_channels"], devices.pick(args.device)))
+    return Evaluator(recipe, images_of(stored, args.device, args.threads))
 
 
 def train_and_test(stored: Stored, candidate: Candidate, evaluator: Evaluator, seeds: range) -> dict[str, Any]:

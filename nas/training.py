@@ -9,7 +9,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -124,68 +124,84 @@ def train(
     recipe: Recipe,
     seed: int,
     *,
+    rung: int = 0,
+    so_far: Trained = Trained(),  # noqa: B008 - never changed
     trainee: nn.Module | None = None,
     deadline: float = math.inf,
     on_point: Callable[[Point], None] = lambda point: None,
 ) -> Trained:
     """Train `network` in place on the training split; raise `Failed` when it diverges or passes the deadline.
 
+    `rung` is the one of the recipe's stretches that is trained, from the weights that the last one left. Each
+    has a schedule of its own, for an accuracy says little before the rate has fallen. `so_far` is what they left
+    beside the weights: its curve and times go on in what is returned.
+
     `trainee` is what is trained: the network itself unless it has auxiliary classifiers around it.
 
     `deadline` is a `time.monotonic()`. The averaged weights, where the recipe asks for them, are what is left
     in the network and what is validated.
     """
-    return _Run(network, trainee or network, images, pixels, recipe, seed).go(deadline, on_point)
+    run = _Run(network, trainee or network, images, pixels, recipe, seed, rung)
+    run.trained = replace(so_far, curve=list(so_far.curve))
+    return run.go(deadline, on_point)
 
 
 class _Run:
     """The state of one training run."""
 
     def __init__(
-        self, network: nn.Module, trainee: nn.Module, images: Images, pixels: int, recipe: Recipe, seed: int
+        self,
+        network: nn.Module,
+        trainee: nn.Module,
+        images: Images,
+        pixels: int,
+        recipe: Recipe,
+        seed: int,
+        rung: int = 0,
     ) -> None:
         self.clock = time.perf_counter()  # images, optimizer and averages are training's own preparation
         self.network, self.trainee = network, trainee
         self.images, self.pixels, self.recipe = images, pixels, recipe
         self.inputs, self.labels = images.split("train", pixels)
         self.batch = min(recipe.batch_size, len(self.labels))
-        self.steps = recipe.total_steps(len(self.labels))
-        self.generator = torch.Generator().manual_seed(seed)
+        self.begin, self.end = (0, *recipe.rung_steps(len(self.labels)))[rung : rung + 2]  # steps done by then
+        self.total = recipe.total_steps(len(self.labels))
+        self.generator = torch.Generator().manual_seed(seed + rung)
         self.optimizer = make_optimizer(trainee, recipe, self.batch)
-        self.average = make_average(network, recipe, self.steps)
+        self.average = make_average(network, recipe, self.end - self.begin)
         self.forward: Callable[[Tensor], Any] = torch.compile(trainee) if recipe.compile else trainee
         self.losses: list[Tensor] = []
         self.trained = Trained()
 
     def go(self, deadline: float, on_point: Callable[[Point], None]) -> Trained:
         points = self.recipe.evaluations
-        checkpoints = {round(self.steps * i / points) for i in range(1, points)} - {0, self.steps}
+        looks = {round(self.total * i / points) for i in range(1, points)} | {self.end}
         self.trainee.train()
-        for step, chosen in enumerate(self._batches(), 1):
+        for step, chosen in enumerate(self._batches(), self.begin + 1):
             self._step(step, chosen)
-            if step in checkpoints or step == self.steps:
+            if step in looks:
                 devices.synchronise(self.images.device)
                 self.trained.training_s += time.perf_counter() - self.clock
                 on_point(self._measure(step))
                 self.clock = time.perf_counter()
             if time.monotonic() > deadline:
-                raise Failed("timed out", f"after {step} of {self.steps} steps")
+                raise Failed("timed out", f"after {step} of {self.total} steps")
         return self.trained
 
     def _batches(self) -> Iterator[Tensor]:
         """Indices of each step's images; an epoch's rest joins the next epoch's beginning."""
         order = torch.empty(0, dtype=torch.long)
-        for _ in range(self.steps):
+        for _ in range(self.begin, self.end):
             while len(order) < self.batch:
                 order = torch.cat([order, torch.randperm(len(self.labels), generator=self.generator)])
             yield order[: self.batch].to(self.images.device)
             order = order[self.batch :]
 
     def _step(self, step: int, chosen: Tensor) -> None:
-        recipe = self.recipe
+        recipe, progress = self.recipe, (step - self.begin - 0.5) / (self.end - self.begin)
         inputs = augmented(self.images.normalised(self.inputs[chosen]), recipe.augment, self.generator)
         epoch = (step - 0.5) * self.batch / len(self.labels)
-        set_rate(self.optimizer, recipe, self.batch, (step - 0.5) / self.steps, epoch)
+        set_rate(self.optimizer, recipe, self.batch, progress, epoch)
         with devices.autocast(self.images.device, recipe.precision):
             outputs = self.forward(inputs)
         loss = loss_of(outputs, self.labels[chosen], recipe.label_smoothing)
@@ -194,7 +210,7 @@ class _Run:
         nn.utils.clip_grad_norm_(self.trainee.parameters(), recipe.grad_clip)
         self.optimizer.step()
         if self.average:
-            self.average.update(self.network, step)
+            self.average.update(self.network, step - self.begin)
         self.losses.append(loss.detach())
 
     def _measure(self, step: int) -> Point:
@@ -204,9 +220,9 @@ class _Run:
         samples = step * self.batch
         if not math.isfinite(loss):
             raise Failed("diverged", f"loss {loss} within {samples} samples")
-        network, glance = self.network, None if step == self.steps else self.recipe.glance
+        network, glance = self.network, None if step == self.end else self.recipe.glance
         if self.average:
-            if step == self.steps:
+            if step == self.end:
                 self.average.give(network)
             network = self.average.network
         start = time.perf_counter()

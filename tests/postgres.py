@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 from sqlalchemy import Engine
 
@@ -39,7 +40,7 @@ class Server:
     """A server that can be stopped and started again in mid-test."""
 
     def __init__(self, programs: Path, folder: Path) -> None:
-        self.programs, self.folder, self.port = programs, folder, free_port()
+        self.programs, self.folder, self.port, self.databases = programs, folder, free_port(), 0
         self.url = f"postgresql+psycopg://nas@127.0.0.1:{self.port}/postgres"
         _as_user(str(programs / "initdb"), "-D", str(folder / "data"), "-U", "nas", "-A", "trust", "--no-sync")
 
@@ -49,6 +50,14 @@ class Server:
 
     def stop(self) -> None:
         self._ctl("stop", "-m", "immediate")
+
+    def fresh(self) -> str:
+        """The address of a new, empty database."""
+        self.databases += 1
+        name = f"nas{self.databases}"
+        with psycopg.connect(f"postgresql://nas@127.0.0.1:{self.port}/postgres", autocommit=True) as connection:
+            connection.execute(f"create database {name}")
+        return self.url.removesuffix("postgres") + name
 
     def disconnect(self) -> None:
         """Close what Optuna's storages, which have no way to be closed, left open."""

@@ -68,7 +68,7 @@ def layer(study: Study, metric: str, since: int = 0) -> Layer:
         study.name, study.key, len(rows),
         _points([r for r in new if r.state == "complete"], metric),
         _points([trained[i] for i in columns.front], metric),
-        _points([r for r in new if r.state == "pruned" and r.accuracy is not None], metric),
+        _points([r for r in new if r.state == "stopped" and r.accuracy is not None], metric),
         _points([r for r in new if r.state == "failed"], metric, floor),
         final, spread, limit / COSTS[metric].scale if limit else None,
     )  # fmt: skip

@@ -9,7 +9,7 @@ from typing import Any
 
 from dash import Dash, Input, Output, State, dcc, html, no_update
 
-from dashboard.figures import curves, throughput
+from dashboard.figures import curves, rungs, throughput
 from dashboard.metrics import percent
 from dashboard.parts import candidate, card, empty, facts, graph, pick, state, table
 from dashboard.site import Site
@@ -30,6 +30,8 @@ def layout() -> Any:
             candidate.place(),
             card("Learning curves", graph("live-curves", "Learning curves of the trials in flight", "280px"),
                  about="Of the trials in flight, as they train, against the finished ones."),
+            card("Rungs", graph("live-rungs", "How many candidates got to each rung", "210px"), name="live-rungs-card",
+                 about="Candidates stop at the end of a rung; the best for their cost go on to the next."),
             card("Throughput", graph("live-pace", "Finished trials an hour, over the time searched", "260px")),
             card("Ended last", html.Div(id="live-latest")),
             card("Failures", html.Div(id="live-failures")),
@@ -61,6 +63,16 @@ def register(app: Dash, site: Site) -> None:
     def fly(ticks: int | None, version: Any) -> Any:
         studies = site.chosen(version)
         return running(studies, time.time()), about(studies, time.time())
+
+    @app.callback(
+        Output("live-rungs", "figure"),
+        Output("live-rungs-said", "children"),
+        Output("live-rungs-card", "style"),
+        Input("version", "data"),
+    )
+    def climb(version: Any) -> Any:
+        found = rungs.data(site.chosen(version))
+        return rungs.plot(found), rungs.said(found), {} if found else {"display": "none"}
 
     @app.callback(
         Output("live-curves", "figure"),
@@ -103,10 +115,11 @@ def spoken(lines: Mapping[str, curves.Curve]) -> str:
 def progress(studies: Sequence[Study]) -> Any:
     """Counts and speed."""
     rows = [r for s in studies for r in s.rows]
-    failed = sum(r.state == "failed" for r in rows)
-    pace, best = throughput.hourly(rows), max((r.accuracy for r in rows if r.accuracy is not None), default=None)
+    failed, early = (sum(r.state == kind for r in rows) for kind in ("failed", "stopped"))
+    stopped = [("Stopped early", f"{early:,}")] if any(s.rungs > 1 for s in studies) else []
+    pace, best = throughput.hourly(rows), max((r.accuracy or 0 for r in rows if r.state == "complete"), default=None)
     return facts([
-        ("Trained", f"{len(rows) - failed:,}"), ("Failed", f"{failed:,}"),
+        ("Trained", f"{len(rows) - failed - early:,}"), *stopped, ("Failed", f"{failed:,}"),
         ("Running", str(sum(r.state == "running" for s in studies for r in s.open))),
         ("Best accuracy", percent(best)), ("Pace", f"{pace:.0f} an hour" if pace else "–"),
         ("Mean time", clock(sum(r.seconds or 0 for r in rows) / len(rows)) if rows else "–"),
@@ -123,7 +136,7 @@ def left(study: Study, now: float) -> float | None:
     ends = [max(0.0, float(until) - now)] if until else []
     times = [r.seconds for r in study.rows if r.seconds][-RECENT:]
     if trials and times:
-        counted = sum(r.state == "complete" or (r.state == "failed" and r.reason not in UNFINISHED) for r in study.rows)
+        counted = sum(r.state != "failed" or r.reason not in UNFINISHED for r in study.rows)
         mean, missing = sum(times) / len(times), max(0, int(trials) - counted)
         begun = [min(mean, max(0.0, now - (r.begun or now))) for r in running]
         ends.append(max(0.0, missing * mean - sum(begun)) / len(running))
@@ -153,8 +166,9 @@ def running(studies: Sequence[Study], now: float) -> Any:
         for row in study.open:
             if row.state == "running":
                 passed = max(0.0, now - (row.begun or now))
-                rows.append([pick(study.key, row.number, f"Trial {row.number}"), short(row.cost.flops),
-                str(row.arch.depth), percent(row.curve[-1]["accuracy"]) if row.curve else "–",
+                name = f"Trial {row.number}{_rung(study, row)}"
+                rows.append([pick(study.key, row.number, name), short(row.cost.flops), str(row.arch.depth),
+                             percent(row.curve[-1]["accuracy"]) if row.curve else "–",
                              clock(passed), clock(sum(usual) / len(usual)) if usual else "–"])  # fmt: skip
     if not rows:
         return html.P("No trial is running.", className="quiet")
@@ -164,6 +178,11 @@ def running(studies: Sequence[Study], now: float) -> Any:
         "Trials in flight",
         numbers=1,
     )
+
+
+def _rung(study: Study, row: Row) -> str:
+    """Where a trial in flight is, where there are rungs."""
+    return f", rung {len(row.rungs) + 1} of {study.rungs}" if study.rungs > 1 else ""
 
 
 def latest(studies: Sequence[Study]) -> Any:

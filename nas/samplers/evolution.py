@@ -6,10 +6,11 @@ from collections.abc import Callable
 from random import Random
 
 from optuna import Study
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
 from nas.pareto import layers
 from nas.samplers import Proposer
+from nas.store import learned
 from search_spaces.arch import Arch
 from search_spaces.feasible import Feasible
 
@@ -38,8 +39,8 @@ def proposer() -> Proposer:
 
 def _parents(study: Study) -> list[Arch]:
     """The best half of what was evaluated, whole Pareto layers first."""
-    done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    done = learned(study.get_trials(deepcopy=False))
     if len(done) < STARTUP:
         return []
-    best = [i for layer in layers([(t.values[0], t.values[1]) for t in done]) for i in layer]
-    return [Arch.parse(done[i].user_attrs["arch"]) for i in best[: max(STARTUP // 2, len(done) // 2)]]
+    best = [i for layer in layers([(a, t.user_attrs["cost"]["flops"]) for t, a in done]) for i in layer]
+    return [Arch.parse(done[i][0].user_attrs["arch"]) for i in best[: max(STARTUP // 2, len(done) // 2)]]

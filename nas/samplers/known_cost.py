@@ -14,9 +14,11 @@ from optuna.trial import FrozenTrial, TrialState
 
 from nas.samplers import Proposer
 from nas.samplers.exact_cost import Known, Options, Parameter, propose
+from nas.store import learned, standing
 from search_spaces.arch import Arch
 from search_spaces.feasible import Feasible
 from search_spaces.lattice import assemble, path_of
+from search_spaces.space import Space
 
 ABOUT = "a Gaussian process on accuracy alone, exact FLOPs, expected hypervolume improvement, no repeats"
 CROSSOVER = 0.5
@@ -33,16 +35,19 @@ def proposer(options: Options = Options()) -> Proposer:  # noqa: B008 - frozen
 
 
 def known(study: Study) -> Known[Arch]:
-    """What a study tells: complete trials with their accuracy, those that run, those that failed."""
-    done: list[tuple[Arch, float]] = []
+    """What a study tells: candidates with their accuracy, those that run, those that failed.
+
+    Candidates that stopped at a lower rung are told with the accuracy that they might have had (`nas.store.learned`).
+    It is less sure than that of others, which the model does not know: one noise is fitted to all.
+    """
+    trials = study.get_trials(deepcopy=False)
+    told = learned(trials)
+    numbers = {trial.number for trial, _ in told}
     others: dict[bool, list[Arch]] = {True: [], False: []}
-    for trial in study.get_trials(deepcopy=False):
-        if "arch" in trial.user_attrs:
-            arch = _parsed(trial.user_attrs["arch"])
-            if trial.state == TrialState.COMPLETE:
-                done.append((arch, trial.values[0]))
-            else:
-                others[trial.state == TrialState.RUNNING].append(arch)
+    for trial in standing(trials):
+        if trial.number not in numbers:
+            others[trial.state == TrialState.RUNNING].append(_parsed(trial.user_attrs["arch"]))
+    done = [(_parsed(trial.user_attrs["arch"]), accuracy) for trial, accuracy in told]
     return Known(done, running=others[True], failed=others[False])
 
 
@@ -56,6 +61,15 @@ def _parsed(text: str) -> Arch:
     return Arch.parse(text)
 
 
+def parameters(space: Space) -> tuple[Parameter, ...]:
+    """The holes that leave a choice; the same field with the same options is of one kind in every stage."""
+    return tuple(
+        Parameter(path, tuple(hole.labels), f"{path.partition('.')[2]} {hole.labels}")
+        for path, hole in space.holes.items()
+        if len(hole.labels) > 1
+    )
+
+
 class Networks:
     """The networks of a space that fit a budget, as a `Domain`."""
 
@@ -65,12 +79,7 @@ class Networks:
 
     @cached_property
     def parameters(self) -> tuple[Parameter, ...]:
-        """The holes that leave a choice; the same field with the same options is of one kind in every stage."""
-        return tuple(
-            Parameter(path, tuple(hole.labels), f"{path.partition('.')[2]} {hole.labels}")
-            for path, hole in self.space.holes.items()
-            if len(hole.labels) > 1
-        )
+        return parameters(self.space)
 
     @cached_property
     def dearest(self) -> float:

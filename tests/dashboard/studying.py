@@ -105,6 +105,39 @@ def running(stored: Stored, rng: Random, points: int = 0) -> int:
     return begun.number
 
 
+def climb(folder: Path, trials: int = 27, name: str = "climbing") -> Stored:
+    """A study in three rungs, of which each stops two of three; the last two trials run, on rungs 1 and 2."""
+    recipe = {"steps": 180, "resolution": 32, "rungs": 3, "reduction": 3}
+    about, rng, fits = meta(folder / name, recipe=recipe), Random(3), feasible()
+    stored = create_study(f"sqlite:///{folder / 'nas.db'}", name, about, optuna.samplers.RandomSampler(0))
+    for number in range(trials):
+        made, begun = trial(fits, number, rng)
+        attrs, value = {k: v for k, v in made.user_attrs.items() if k not in ("curve", "reason")}, rng.uniform(0.6, 0.8)
+        for rung in range(1 + (number % 3 == 0) + (number % 9 == 0)):
+            rungs = [
+                {"samples": 1280 * 3**k, "accuracy": value - 0.05 * (2 - k), "seconds": 2.0 * 3**k}
+                for k in range(rung + 1)
+            ]
+            attrs |= {"rungs": rungs, "curve": [r | {"loss": 1.0} for r in rungs], "pixels": 32}
+            done = rung == 2
+            ended = create_trial(
+                state=TrialState.COMPLETE if done else TrialState.PRUNED,
+                values=[rungs[-1]["accuracy"], float(attrs["cost"]["flops"])] if done else None,
+                params=made.params, distributions=made.distributions, user_attrs=attrs,
+            )  # fmt: skip
+            ended.datetime_start, ended.datetime_complete = begun, begun + timedelta(seconds=2 * 3**rung)
+            stored.study.add_trial(ended)
+            attrs |= {"promotes": stored.last}
+    running(stored, rng)
+    number = running(stored, rng)
+    going = stored.study.trials[number]
+    from_first = next(c for c in stored.candidates() if c.state == "stopped" and c.rung == 0)
+    storage: Any = stored.study._storage
+    for key, noted in {**from_first.attrs, "promotes": from_first.number}.items():
+        storage.set_trial_user_attr(going._trial_id, key, noted)
+    return stored
+
+
 def measure(folder: Path, seeds: int = 2) -> Stored:
     """A study of `text()` grown in every direction, as `nas.scale --measure` keeps it."""
     changes = {"space": "scale", "budget": "", "sampler": "listed"}

@@ -10,11 +10,12 @@ import pytest
 from optuna.trial import TrialState
 
 from dashboard.app import create
+from dashboard.figures import front, rungs
 from dashboard.pages import live
 from dashboard.studies import Studies, Study
 from nas.store import Stored
 from tests.dashboard.asking import Client
-from tests.dashboard.studying import make, running
+from tests.dashboard.studying import climb, make, running
 from tests.dashboard.test_callbacks import VERSION, said
 
 
@@ -98,3 +99,51 @@ def test_interrupted_trials_do_not_count_as_done(stored: Stored, tmp_path: Path)
     _, study = opened(tmp_path)
     usual = [r.seconds for r in study.rows if r.seconds]
     assert live.left(study, 100.0) == pytest.approx(2 * sum(usual) / len(usual), rel=1e-6)
+
+
+def test_rungs_are_shown_by_how_far_candidates_got(tmp_path: Path) -> None:
+    stored = climb(tmp_path)
+    studies = Studies([f"sqlite:///{tmp_path / 'nas.db'}"])
+    study = studies.get(["climbing"])[0]
+    first, second, last = rungs.data([study])
+    assert (first.images, first.went_on, first.stopped, first.training) == (1280, 10, 17, 1)
+    assert (second.went_on, second.stopped, second.training) == (3, 6, 1)
+    assert (last.went_on, last.stopped, last.training) == (3, 0, 0)
+    client = Client(create(studies, tmp_path))
+    version = {"climbing": "1"}
+    answer = client("live-rungs.figure", version=version)
+    assert answer["live-rungs-card"]["style"] == {}
+    assert "rung 2: 3 went on, 6 stopped, 1 in training" in answer["live-rungs-said"]["children"]
+    words = said(client("live-running.children", version=version))
+    assert ", rung 1 of 3" in words
+    assert ", rung 2 of 3" in words
+    counts = said(client("live-facts.children", version=version))
+    assert '"Stopped early"' in counts
+    layer = front.layer(study, "flops")
+    assert len(layer.trained.numbers) == 3
+    assert len(layer.stopped.numbers) == 17 + 6, "each candidate once"
+    assert len(stored.candidates()) == 27 + 1
+
+
+def test_a_candidate_that_goes_on_leaves_its_earlier_row(tmp_path: Path) -> None:
+    stored = climb(tmp_path)
+    study = Studies([f"sqlite:///{tmp_path / 'nas.db'}"]).get(["climbing"])[0]
+    born, rows = study.born, len(study.rows)
+    stopped = next(c for c in stored.candidates() if c.state == "stopped" and c.rung == 1)
+    going = stored.study.ask()
+    for name, value in {**stopped.attrs, "promotes": stopped.number}.items():
+        going.set_user_attr(name, value)
+    study._read = 0
+    assert stopped.number not in {row.number for row in study.refresh().rows}
+    assert (len(study.rows), study.born != born) == (rows - 1, True)
+    going.set_user_attr("reason", "worker died")
+    stored.study.tell(going, state=TrialState.FAIL)
+    study._read = 0
+    assert stopped.number in {row.number for row in study.refresh().rows}
+    assert study.candidate(stopped.number) is not None
+
+
+def test_without_rungs_nothing_is_said_of_them(stored: Stored, tmp_path: Path) -> None:
+    client, _ = opened(tmp_path)
+    assert client("live-rungs.figure", version=VERSION)["live-rungs-card"]["style"] == {"display": "none"}
+    assert '"Stopped early"' not in said(client("live-facts.children", version=VERSION))

@@ -176,7 +176,7 @@ def test_the_command_scores_tells_and_goes_on_only_with_the_same_rule(
     line = ["--budget", "8MFLOPs", "--space", "space.py:small", "--study", "s", "--no-export", *QUICK]
     assert main([*line, "--prefilter", "swap:2x", "--trials", "1"]) == 0
     said = capsys.readouterr().err
-    assert "by tpe prefiltered by swap:2x" in said
+    assert "by known_cost prefiltered by swap:2x" in said
     assert re.search(r"prefilter swap:2x: \d+ networks scored in \d", said)
     (candidate,) = open_study("sqlite:///results/nas.db").candidates()
     assert candidate.attrs["proxies"]["swap"] > 0

@@ -1,0 +1,149 @@
+"""A worker whose candidates train in rungs, and go on only while they are among the better ones (`nas.rungs`).
+
+All that it knows is in the study, so that a resumed search and other workers go on alike: a trial that stopped says
+so, a trial that goes on names it (`promotes`) and brings along what it had. Weights lie beside the study; where they
+are missing, on another machine say, the rungs before are trained anew, to the same weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from optuna.trial import FrozenTrial, Trial, TrialState
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from nas.evaluate import Checkpoint, Evaluation
+from nas.files import write_weights
+from nas.loop import Limits, Search
+from nas.rungs import Reached, promotable, waiting
+from nas.store import Candidate
+from nas.training import Point, Trained
+from search_spaces.arch import Arch
+
+KEPT = 16  # checkpoints of the next in line on each rung: others train anew, should their turn come
+FOLDER = "rungs"
+
+
+class Halving(Search):
+    """One worker on one study whose recipe has rungs."""
+
+    # ----------------------------------------------------------------------------------- who is next
+
+    def next(self) -> Candidate | None:
+        """The candidate to go on with, the highest rung first."""
+        taken = self._taken()
+        by_number = {c.number: c for c in self.candidates}
+        for rung in reversed(range(self.evaluator.recipe.last_rung)):
+            reached, promoted = standings(self.candidates, taken, rung)
+            for number in promotable(reached, promoted, self.evaluator.recipe.reduction):
+                return by_number[number]
+        return None
+
+    def _trial(self, limits: Limits, begin: float) -> None:
+        found = None if self._queue() else self.next()
+        if found:
+            params = self.study.get_trials(deepcopy=False)[found.number].params
+            self.study.enqueue_trial(params, user_attrs={"promotes": found.number})
+        super()._trial(limits, begin)
+
+    def _queue(self) -> list[FrozenTrial]:
+        """Trials that wait for a worker."""
+        return self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+
+    def _taken(self) -> set[int]:
+        """Numbers of the stopped trials that another goes on from, went on from, or will."""
+        trials = self.study.get_trials(deepcopy=False)
+        return {t.user_attrs["promotes"] for t in trials if "promotes" in t.user_attrs}
+
+    def _reached(self, limits: Limits, elapsed: float) -> str:
+        """Enough candidates are no reason to stop while one may go on."""
+        if self.next() or any("promotes" in t.user_attrs for t in self._queue()):
+            limits = replace(limits, trials=None)
+        return super()._reached(limits, elapsed)
+
+    def _missing(self, trials: int) -> int:
+        recipe = self.evaluator.recipe
+        reached: list[int] = [trials // recipe.reduction**rung for rung in range(recipe.rungs)]
+        return sum(reached) - sum(max(1, len(c.rungs)) for c in self.candidates if c.settled)
+
+    # ------------------------------------------------------------------------------------- one trial
+
+    def _before(self, trial: Trial) -> Candidate | None:
+        """The stopped trial that this one goes on from."""
+        number = trial.user_attrs.get("promotes")
+        return None if number is None else self.stored.trial(number)
+
+    def _propose(self, trial: Trial) -> tuple[Arch, dict[str, Any]]:
+        arch, about = super()._propose(trial)
+        if before := self._before(trial):
+            about |= {"seed": before.seed, "rungs": before.rungs, "curve": before.curve, "before_s": before.seconds}
+        return arch, about
+
+    def _evaluate(self, trial: Trial, arch: Arch, seed: int) -> Evaluation:
+        before = self._before(trial)
+        if before is None:
+            return self.evaluator.evaluate(arch, seed, self._watch(trial), rung=0)
+        return self.evaluator.evaluate(
+            arch, seed, self._watch(trial, before.curve), len(before.rungs), self._checkpoint(before)
+        )
+
+    def _record(self, trial: Trial, evaluation: Evaluation, flops: int) -> None:
+        """Complete on the last rung; else stopped, the weights first."""
+        before = self._before(trial)
+        end = evaluation.trained.curve[-1]
+        own = {"samples": end.samples, "accuracy": end.accuracy, "seconds": sum(evaluation.timings.values())}
+        rungs = [*(before.rungs if before else []), own]
+        self._note(trial, rungs=rungs)
+        if len(rungs) == self.evaluator.recipe.rungs:
+            super()._record(trial, evaluation, flops)
+            return
+        if evaluation.checkpoint:
+            write_weights(evaluation.checkpoint.weights, self._path(self.stored.trial(trial.number)))
+        self._note_training(trial, evaluation)
+        self._note(trial, reason=f"stopped at rung {len(rungs)} of {self.evaluator.recipe.rungs}")
+        self.study.tell(trial, state=TrialState.PRUNED)
+
+    # ----------------------------------------------------------------------------------- checkpoints
+
+    def _path(self, candidate: Candidate) -> Path:
+        """Where a stopped trial's weights lie: the name holds what they are of, lest another study's be taken."""
+        digest = sha256(f"{candidate.arch} {candidate.seed}".encode()).hexdigest()[:8]
+        return self.stored.folder / FOLDER / f"{candidate.number:05d}-{digest}.safetensors"
+
+    def _checkpoint(self, candidate: Candidate) -> Checkpoint | None:
+        try:
+            weights = load_file(self._path(candidate))
+        except (OSError, SafetensorError):
+            return None
+        curve = [Point(**point) for point in candidate.curve]  # type: ignore[arg-type]  # samples are whole numbers
+        return Checkpoint(weights, Trained(curve, curve[-1].seconds))
+
+    def _drop_dominated(self) -> None:
+        """Also the checkpoints of those that went on, and of those far behind in line."""
+        super()._drop_dominated()
+        kept = self._in_line()
+        for path in (self.stored.folder / FOLDER).glob("*.safetensors"):
+            if int(path.name.partition("-")[0]) not in kept:
+                path.unlink(missing_ok=True)
+
+    def _in_line(self) -> set[int]:
+        """Trials whose checkpoints may be of use: the next in line, and what running and queued ones go on from."""
+        taken = self._taken()
+        rungs = range(self.evaluator.recipe.last_rung)
+        lines = [waiting(*standings(self.candidates, taken, rung))[:KEPT] for rung in rungs]
+        trials = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING, TrialState.WAITING))
+        going = {t.number for t in trials} | {t.user_attrs.get("promotes", t.number) for t in trials}
+        return going | {one.number for line in lines for one in line}
+
+
+def standings(candidates: Iterable[Candidate], taken: set[int], rung: int) -> tuple[list[Reached], set[int]]:
+    """Those that finished a rung, with their accuracy there, and the numbers of those that were promoted from it."""
+    there = [c for c in candidates if len(c.rungs) > rung and c.settled]
+    reached = [Reached(c.number, c.rungs[rung]["accuracy"], c.cost.flops) for c in there]
+    went_on = {c.number for c in there if len(c.rungs) > rung + 1 or c.state != "stopped" or c.number in taken}
+    return reached, went_on

@@ -1,0 +1,119 @@
+"""The trust meter: who is trained longer, what the two rankings say together, and that nothing is done twice."""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nas import trust
+from nas.evaluate import Evaluation
+from nas.loop import Limits
+from nas.store import Stored, weights_name
+from nas.trust import Pair, chosen, known, measure, verdict
+from search_spaces.arch import Arch
+from tests.nas.searching import Oracle, search
+
+
+class Slow(Oracle):
+    """Longer training that turns the ranking of short training round."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.images = SimpleNamespace(data=SimpleNamespace(train=range(640)))
+
+    def evaluate(self, arch: Arch, seed: int | None = None, on_point: object = None) -> Evaluation:
+        found = super().evaluate(arch, seed)
+        found.trained.curve[-1] = type(found.trained.curve[-1])(640, 1.0, 1 - found.accuracy, 0.2)
+        return Evaluation(1 - found.accuracy, found.trained, found.pixels, found.timings, found.weights)
+
+
+@pytest.fixture
+def stored(tmp_path: Path) -> Stored:
+    run = search(tmp_path, "random")
+    run.run(Limits(trials=12))
+    return run.stored
+
+
+def pairs(short: list[float], long: list[float]) -> list[Pair]:
+    return [Pair(i, a, b, 100, 1.0) for i, (a, b) in enumerate(zip(short, long, strict=True))]
+
+
+def test_verdicts_by_hand() -> None:
+    alike = verdict(pairs([0.1, 0.2, 0.3, 0.4], [0.5, 0.6, 0.7, 0.8]))
+    assert (alike.tau, alike.swapped, alike.best_stayed) == (1.0, 0, True)
+    turned = verdict(pairs([0.1, 0.2, 0.3, 0.4], [0.8, 0.7, 0.6, 0.5]))
+    assert (turned.tau, turned.swapped, turned.best_stayed) == (-1.0, 6, False)
+    one_swap = verdict(pairs([0.1, 0.2, 0.3, 0.4], [0.6, 0.5, 0.7, 0.8]))
+    assert one_swap.tau == pytest.approx((5 - 1) / 6)
+    assert "1 of 6 pairs" in str(one_swap)
+
+
+@pytest.mark.parametrize("few", [[], [0.3], [0.3, 0.3, 0.3]])
+def test_nothing_to_rank_is_said(few: list[float]) -> None:
+    found = verdict(pairs(few, few))
+    assert math.isnan(found.tau)
+    assert "too few" in str(found)
+
+
+@settings(max_examples=8, deadline=None)  # each is 500 resamples
+@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=3, max_size=12))
+def test_an_interval_holds_what_it_is_of(values: list[tuple[float, float]]) -> None:
+    found = verdict(pairs(*map(list, zip(*values, strict=True))))
+    assert math.isnan(found.tau) or (-1 <= found.low <= found.high <= 1 and -1 <= found.tau <= 1)
+
+
+def test_the_best_and_controls_are_chosen(stored: Stored) -> None:
+    done = stored.complete()
+    raw = {c.number: c.accuracy or 0.0 for c in done}
+    ranked = sorted(raw.values(), reverse=True)
+    numbers = [c.number for c in chosen(done, 6, raw)]
+    assert len(set(numbers)) == 6
+    assert sorted((raw[n] for n in numbers), reverse=True)[:3] == ranked[:3]  # the best half
+    assert min(raw[n] for n in numbers) == ranked[-1]  # controls reach to the worst
+    assert len(chosen(done, 100, raw)) == 12
+    turned = {number: -value for number, value in raw.items()}
+    assert raw[chosen(done, 6, turned)[0].number] == ranked[0]  # the most accurate is never left out
+    assert ranked[-1] in [raw[c.number] for c in chosen(done, 6, turned)[:4]]  # the rest goes by worth
+
+
+def test_longer_training_decides_and_is_not_repeated(stored: Stored) -> None:
+    slow, lines = Slow(), list[str]()
+    before = stored.best()
+    found = measure(stored, slow, 6, tell=lines.append)  # type: ignore[arg-type]  # stands in for an Evaluator
+    assert (found.n, found.swapped, found.best_stayed) == (6, 15, False)
+    assert found.tau == pytest.approx(-1)
+    assert len(lines) == 6
+    assert "left" in lines[0]
+    worst = min(
+        (c for c in stored.complete() if c.number in {p.number for p in known(stored)}), key=lambda c: c.accuracy or 0
+    )
+    assert stored.best().number == worst.number != before.number
+    assert (stored.folder / weights_name(worst.number, "longer")).is_file()
+    again = Slow()
+    assert measure(stored, again, 6) == found  # type: ignore[arg-type]
+    assert not again.seen
+
+
+def test_the_deadline_is_kept(stored: Stored) -> None:
+    slow, lines = Slow(), list[str]()
+    measure(stored, slow, 4, deadline=time.monotonic() - 1, tell=lines.append)  # type: ignore[arg-type]
+    assert not slow.seen
+    assert "no time for 4" in lines[0]
+
+
+def test_a_new_best_by_short_training_is_not_overruled_by_old_verdicts(stored: Stored) -> None:
+    measure(stored, Slow(), 4)  # type: ignore[arg-type]
+    stored.study.set_user_attr(
+        f"longer:{stored.front()[-1].number}:640", {"number": -1, "long": 0.0, "samples": 1, "seconds": 0}
+    )
+    assert stored.best().number == stored.front()[-1].number
+
+
+def test_how_many(tmp_path: Path) -> None:
+    assert [trust.usual(n) for n in (3, 16, 40, 1000)] == [4, 4, 10, 16]
