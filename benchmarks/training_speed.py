@@ -48,7 +48,7 @@ def ours(arch: Arch, images: Images, recipe: Recipe) -> float:
     """Images a second of `nas.training`."""
     pixels = recipe.pixels(arch.resolution)
     network = devices.place(build(arch.at(pixels), images.channels, 10), images.device)
-    run = _Run(network, images, pixels, recipe, seed=0)
+    run = _Run(network, network, images, pixels, recipe, seed=0)
     network.train()
     start = 0.0
     for step, chosen in enumerate(run._batches(), 1):

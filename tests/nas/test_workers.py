@@ -46,7 +46,9 @@ def storage(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 # ------------------------------------------------------------------------------------------ claims
 
 
-def test_an_architecture_goes_to_one_worker_alone(storage: str, tmp_path: Path) -> None:
+def test_an_architecture_goes_to_one_worker_alone(
+    storage: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Four workers reach for the same texts at the same moments: each text is one's, and each asked gets an answer."""
     workers = [search(tmp_path, "random", storage=storage) for _ in range(4)]
     together = Barrier(len(workers))
@@ -64,6 +66,7 @@ def test_an_architecture_goes_to_one_worker_alone(storage: str, tmp_path: Path) 
         answers = list(pool.map(reach, range(len(workers))))
     for column in zip(*answers, strict=True):
         assert Counter(column) == {"": 1, "taken": len(workers) - 1}
+    assert not capsys.readouterr().err  # nobody found the database locked
 
 
 def test_a_waiting_trial_goes_to_one_worker_alone(storage: str, tmp_path: Path) -> None:
