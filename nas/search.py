@@ -212,7 +212,7 @@ def _finish(
     if search.sampler.prefilter:
         spent["prefilter"] = search.sampler.prefilter.seconds
     spent["trust"] = trust_s
-    overhead = 1 - (spent["training"] + spent["validation"]) / ((wall - trust_s) * workers) if wall > trust_s else 0.0
+    overhead = 1 - ((spent["training"] + spent["validation"]) / workers + trust_s) / wall
     if args.json:
         more = {"ended": ended, "wall_s": wall, "spent_s": spent, "proposals": search.proposals()}
         more["trust"] = trust.as_json(stored, trust.verdict(trust.known(stored)))

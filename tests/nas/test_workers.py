@@ -292,11 +292,12 @@ def test_workers_end_with_the_command(tmp_path: Path, blow: signal.Signals) -> N
         eventually(lambda: all(map(gone, pids)))
     again = search(tmp_path, "random", storage=stored.storage)  # another study in the same storage changes nothing
     again.run(Limits(trials=1))
-    states = [t.state for t in stored.study.get_trials()]
+    refused = ("taken", "enough")  # two workers may have thought of one network at first
+    states = [t.state for t in stored.study.get_trials() if t.user_attrs.get("reason") not in refused]
     if blow == signal.SIGINT:
         assert process.returncode == 1
         assert states == [TrialState.FAIL, TrialState.FAIL, TrialState.WAITING, TrialState.WAITING]
-        assert {c.reason for c in stored.candidates()} == {"interrupted"}
+        assert {c.reason for c in stored.candidates()} - {*refused} == {"interrupted"}
     else:
         assert states == [TrialState.RUNNING, TrialState.RUNNING]
 
