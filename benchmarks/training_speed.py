@@ -55,7 +55,7 @@ def ours(arch: Arch, images: Images, recipe: Recipe) -> float:
         if step == WARM_UP + 1:
             start = time.perf_counter()
         run._step(step, chosen)
-    return (run.steps - WARM_UP) * run.batch / (time.perf_counter() - start)
+    return (run.total - WARM_UP) * run.batch / (time.perf_counter() - start)
 
 
 def plain(arch: Arch, images: Images, recipe: Recipe) -> float:

@@ -15,7 +15,7 @@ from functools import lru_cache
 import torch
 from torch import nn
 
-from nas.depthwise import quicken
+from nas import depthwise, small_maps
 from nas.errors import UserError
 
 MEMORY_FORMAT = torch.channels_last  # what cuDNN, MPS and oneDNN convolve fastest in
@@ -111,7 +111,8 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[obj
 def place(network: nn.Module, device: torch.device) -> nn.Module:
     """The network on the device, in the layout that convolves fastest there."""
     if device.type == "cpu":
-        quicken(network)
+        depthwise.quicken(network)
+        small_maps.quicken(network)
     network.to(device, memory_format=MEMORY_FORMAT)  # type: ignore[call-overload]  # missing in torch's stubs
     return network
 

@@ -82,7 +82,7 @@ def parser() -> argparse.ArgumentParser:
     add_training(result)
     study.add_argument(
         "--trust", type=int, metavar="N", help="networks trained longer at the end, to see how far short training can "
-        "be trusted (default: a quarter of them, 4 to 16; 0 for none; a quarter of --timeout is left for it)"
+        "be trusted (default: a quarter of them, 6 to 16; 0 for none; a quarter of --timeout is left for it)"
     )  # fmt: skip
     workers = result.add_argument_group(
         "workers", "processes on one study; to join from another machine, run the same command there with the same "

@@ -35,7 +35,7 @@ examples:
   python -m nas.trust --study mobile-300MFLOPs-fashion-subset --networks 12 --longer 8
 """
 LONGER = 2.0  # times the samples of short training
-FEWEST, MOST = 4, 16  # networks, unless told otherwise; a quarter of the candidates in between
+FEWEST, MOST = 6, 16  # networks, unless told otherwise; a quarter of the candidates in between
 SHARE = 0.25  # of a search's time limit that is left for it
 
 
@@ -187,7 +187,9 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     result = cli.command("trust", DESCRIPTION)
     cli.add_study(result)
-    result.add_argument("--networks", type=cli.positive, metavar="N", help="(default: a quarter of them, 4 to 16)")
+    result.add_argument(
+        "--networks", type=cli.positive, metavar="N", help=f"(default: a quarter of them, {FEWEST} to {MOST})"
+    )
     result.add_argument("--longer", type=float, default=LONGER, metavar="X", help="times the images of short training")
     result.add_argument("--device", default="auto", help="cuda, cuda:1, mps, cpu")
     result.add_argument("--threads", type=cli.positive, metavar="N", help="CPU threads (default: all cores)")

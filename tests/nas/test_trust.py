@@ -116,4 +116,4 @@ def test_a_new_best_by_short_training_is_not_overruled_by_old_verdicts(stored: S
 
 
 def test_how_many(tmp_path: Path) -> None:
-    assert [trust.usual(n) for n in (3, 16, 40, 1000)] == [4, 4, 10, 16]
+    assert [trust.usual(n) for n in (3, 16, 40, 1000)] == [6, 6, 10, 16]
