@@ -37,9 +37,9 @@ from nas.believed import believed
 from nas.cli import Help, run
 from nas.data.images import Split
 from nas.evaluate import Evaluator
+from nas.known_cost.domain import Parameter
 from nas.ranking import interval, kendall, spearman
 from nas.recipe import QUICK, Recipe
-from nas.samplers.exact_cost import Parameter
 from nas.training import Failed, Images
 from search_spaces.cost import cost
 

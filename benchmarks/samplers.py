@@ -38,8 +38,9 @@ from tables import Table, any_table, macro, nb201
 
 from nas.cli import Help, run
 from nas.errors import UserError
+from nas.known_cost.domain import Parameter
+from nas.known_cost.proposal import Known, Options, propose
 from nas.pareto import layers
-from nas.samplers.exact_cost import Known, Options, Parameter, propose
 
 MARKS = (50, 100, 200, 300)
 OPTUNAS = ("tpe", "tpe-multivariate", "nsga2", "nsga3", "gp")
@@ -54,7 +55,7 @@ Sampler = Callable[[Table, Evaluate, int, int], list[int]]
 
 
 def known_cost(options: Options) -> Sampler:
-    """This project's: `nas.samplers.exact_cost`."""
+    """This project's: `nas.known_cost`."""
 
     def search(table: Table, evaluate: Evaluate, evaluations: int, seed: int) -> list[int]:
         done: list[tuple[int, float]] = []

@@ -1,4 +1,4 @@
-"""Tables in which every network's accuracy is known, as what `nas.samplers.exact_cost` asks of.
+"""Tables in which every network's accuracy is known, as what `nas.known_cost` asks of.
 
 A table is a CSV whose columns are parameters (text or whole numbers), then `accuracy` and `flops`; combinations
 without a row are not valid, rows of equal parameters are runs of one network. Two are read as they were published.
@@ -20,8 +20,8 @@ from statistics import mean, median
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.known_cost.domain import Label, Parameter
 from nas.pareto import hypervolume
-from nas.samplers.exact_cost import Label, Parameter
 
 TRIES = 16  # at a mutant or crossover that has a row
 SAMPLE = 1_024  # rows among which the nearest is looked for where the very one is missing
@@ -30,7 +30,7 @@ NEAREST = 32  # rows that count as a row's neighbours where fewer than that diff
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """All candidates with their accuracies and cost. Also what `exact_cost` asks of: a candidate is a row's number."""
+    """All candidates with accuracies and cost. Also what `nas.known_cost` asks of: a candidate is a row's number."""
 
     name: str
     rows: list[dict[str, Label]]

@@ -2,7 +2,7 @@
 
 A short accuracy is the network, the seed, and the luck of a few hundred batches. Candidates that share choices
 say something of one another, and cost, which is exact, says something of all: the mean of a Gaussian process on
-accuracy with cost as an input (`nas.samplers.exact_cost`) joins the three.
+accuracy with cost as an input (`nas.known_cost`) joins the three.
 """
 
 from __future__ import annotations
@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nas.samplers.exact_cost import Array, Encoder, Label, Parameter, Process, fit, squashed
+from nas.known_cost.domain import Label, Parameter
+from nas.known_cost.encoder import Array, Encoder
+from nas.known_cost.process import Process, fit
+from nas.known_cost.proposal import squashed
 from search_spaces.errors import LanguageError
 
 if TYPE_CHECKING:

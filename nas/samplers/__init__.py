@@ -24,7 +24,7 @@ class Proposer(Protocol):
         """Return a function whose every call proposes once more for this trial."""
 
 
-_HELPERS = ("exact_cost", "from_optuna")
+_HELPERS = ("from_optuna",)
 
 
 def names() -> list[str]:

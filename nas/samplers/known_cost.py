@@ -1,6 +1,6 @@
 """A Gaussian process on accuracy alone, FLOPs exact: expected hypervolume improvement over networks that fit.
 
-The method and its papers are in `nas.samplers.exact_cost`; here a space is what it asks of.
+The method and its papers are in `nas.known_cost`; here a space is what it asks of.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from random import Random
 from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from nas.known_cost.domain import Parameter
+from nas.known_cost.proposal import Known, Options, propose
 from nas.samplers import Proposer
-from nas.samplers.exact_cost import Known, Options, Parameter, propose
 from nas.store import learned, standing
 from search_spaces.arch import Arch
 from search_spaces.feasible import Feasible

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from nas.believed import LEAST, believed
-from nas.samplers.exact_cost import Parameter
+from nas.known_cost.domain import Parameter
 
 PARAMETERS = [Parameter(f"layer{i}", ("a", "b", "c"), "layer") for i in range(6)]
 

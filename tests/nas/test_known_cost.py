@@ -14,22 +14,16 @@ from optuna.trial import TrialState
 from scipy.optimize import approx_fprime
 
 from nas.budgeted import BudgetedSampler
+from nas.known_cost import process as model
+from nas.known_cost import proposal
+from nas.known_cost.domain import Label, Parameter
+from nas.known_cost.encoder import Encoder
+from nas.known_cost.improvement import expected_hypervolume_improvement
+from nas.known_cost.process import Process, fit
+from nas.known_cost.proposal import Known, Options, milestone, propose, squashed
 from nas.loop import Limits
 from nas.pareto import hypervolume
-from nas.samplers import exact_cost, known_cost
-from nas.samplers.exact_cost import (
-    Encoder,
-    Known,
-    Label,
-    Options,
-    Parameter,
-    Process,
-    expected_hypervolume_improvement,
-    fit,
-    milestone,
-    propose,
-    squashed,
-)
+from nas.samplers import known_cost
 from tests.nas.searching import SPACE, feasible, search
 
 LEVELS, WORDS = (0, 1, 2, 3, 4), ("a", "b", "c")
@@ -139,7 +133,7 @@ def test_the_posterior_is_the_textbook_one() -> None:
         r = np.sqrt(5 * sum(squared))
         return 0.8 * (1 + r + r * r / 3) * np.exp(-r) + 0.15 * sum(1 / (1 + d / 2) for d in squared)
 
-    inverse = np.linalg.inv(kernel(groups, groups) + (0.05 + exact_cost.JITTER) * np.eye(12))
+    inverse = np.linalg.inv(kernel(groups, groups) + (0.05 + model.JITTER) * np.eye(12))
     ones = np.ones(12)
     level = ones @ inverse @ targets / (ones @ inverse @ ones)
     across = kernel(new, groups)
@@ -156,8 +150,8 @@ def test_the_slope_of_the_fit_is_right(monkeypatch: pytest.MonkeyPatch) -> None:
         checked.append((loss(at)[1], approx_fprime(at, lambda theta: loss(theta)[0], 1e-6)))
         return minimize(loss, start, **options)
 
-    minimize = exact_cost.minimize
-    monkeypatch.setattr(exact_cost, "minimize", spy)
+    minimize = model.minimize
+    monkeypatch.setattr(model, "minimize", spy)
     rng = np.random.default_rng(2)
     fit([rng.random((15, 1)), rng.random((15, 4)), rng.random((15, 1))], rng.normal(size=15))
     ((ours, differences),) = checked
@@ -238,8 +232,8 @@ def test_what_runs_is_believed() -> None:
     options = Options(climbs=0)
     next_ = propose(TOY, Known(done, running=[first]), 3, options)[0]
     assert next_ != first
-    search_ = exact_cost._Search(TOY, Known(done, running=[first]), options, [], Random(0))
-    alone = exact_cost._Search(TOY, Known(done), options, [], Random(0))
+    search_ = proposal._Search(TOY, Known(done, running=[first]), options, [], Random(0))
+    alone = proposal._Search(TOY, Known(done), options, [], Random(0))
     (mean, deviation, _), (before, doubt, _) = search_._looked_at([first]), alone._looked_at([first])
     assert mean == pytest.approx(before, abs=1e-2)
     assert deviation < 0.5 * doubt
