@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import shutil
 import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
 import pytest
-from sqlalchemy import Engine
 
 SYSTEM_USER = "postgres"  # the server refuses to run as root
 
@@ -59,14 +58,23 @@ class Server:
             connection.execute(f"create database {name}")
         return self.url.removesuffix("postgres") + name
 
-    def disconnect(self) -> None:
-        """Close what Optuna's storages, which have no way to be closed, left open."""
-        for engine in [each for each in gc.get_objects() if isinstance(each, Engine)]:
-            if engine.url.port == self.port:
-                engine.dispose()
-
     def _ctl(self, action: str, *more: str) -> None:
         _as_user(str(self.programs / "pg_ctl"), action, "-D", str(self.folder / "data"), *more)
+
+
+@contextmanager
+def launched(programs: Path) -> Iterator[Server]:
+    """A server that runs while it is needed."""
+    folder = Path(tempfile.mkdtemp(prefix="nas-postgres-"))
+    if os.getuid() == 0:
+        shutil.chown(folder, SYSTEM_USER)
+    server = Server(programs, folder)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="session")
@@ -74,12 +82,5 @@ def postgres() -> Iterator[Server]:
     programs = binaries()
     if programs is None:
         pytest.skip("PostgreSQL is not installed; tests/run.sh installs it on Debian and Ubuntu")
-    folder = Path(tempfile.mkdtemp(prefix="nas-postgres-"))
-    if os.getuid() == 0:
-        shutil.chown(folder, SYSTEM_USER)
-    server = Server(programs, folder)
-    server.start()
-    yield server
-    server.disconnect()
-    server.stop()
-    shutil.rmtree(folder)
+    with launched(programs) as server:
+        yield server

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,7 @@ from optuna.exceptions import StorageInternalError
 from sqlalchemy.exc import OperationalError
 
 from dashboard.studies import Studies
-from nas import storage
+from nas import patience, storage
 from nas.loop import Limits, Search
 from nas.store import open_study
 from search_spaces import Arch
@@ -19,12 +19,6 @@ from tests.nas.searching import Oracle, search
 from tests.postgres import Server, postgres
 
 __all__ = ["postgres"]
-
-
-@pytest.fixture(autouse=True)
-def closed(postgres: Server) -> Iterator[None]:
-    yield
-    postgres.disconnect()
 
 
 def test_a_search_on_postgresql_goes_on_where_it_stopped(postgres: Server, tmp_path: Path) -> None:
@@ -67,7 +61,7 @@ def test_a_server_that_restarts_in_mid_search_costs_no_trial(
             postgres.start()
         said.append(text)
 
-    monkeypatch.setattr(storage, "_say", start)
+    monkeypatch.setattr(patience, "say", start)
     oracle.before = stop
     search(tmp_path, "random", storage=url, oracle=oracle).run(Limits(trials=6))
     unbroken = search(tmp_path, "random")
@@ -86,7 +80,7 @@ def test_a_server_that_stays_away_ends_the_search_with_a_sentence(postgres: Serv
     run = search(tmp_path, "random", storage=url, oracle=oracle)
     storage.shared(run.study).patience_s = 0.0
     try:
-        with pytest.raises(storage.Away, match="the same command goes on once it does"):
+        with pytest.raises(patience.Away, match="the same command goes on once it does"):
             run.run(Limits(trials=4))
     finally:
         postgres.start()
@@ -112,8 +106,8 @@ def test_lost_answers_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyP
         return patiently(self, twice, writes)
 
     monkeypatch.setattr(storage.SharedStorage, "patiently", lossy)
-    monkeypatch.setattr(storage, "FIRST_PAUSE_S", 0.0)
-    monkeypatch.setattr(storage, "_say", lambda text: None)
+    monkeypatch.setattr(patience, "FIRST_PAUSE_S", 0.0)
+    monkeypatch.setattr(patience, "say", lambda text: None)
     (tmp_path / "lossy").mkdir()
     run = search(tmp_path / "lossy", "random")
     run.run(Limits(trials=4))
