@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nas.errors import UserError
+from nas.patience import disk_trouble
 from search_spaces.budget import Budget
 from search_spaces.errors import LanguageError, SpaceError
 from search_spaces.space import Space
@@ -55,6 +56,11 @@ def run(main: Callable[[], int]) -> None:
     except BrokenPipeError:  # `… | head` closed its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    except OSError as error:
+        if not disk_trouble(error):
+            raise
+        print(f"error: the disk must be writable, but {error.filename or 'it'} says: {error.strerror}", file=sys.stderr)
+        code = 2
     sys.exit(code)
 
 

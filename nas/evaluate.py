@@ -15,6 +15,7 @@ from nas.build import build
 from nas.profile import flops
 from nas.recipe import Recipe
 from nas.training import Failed, Images, Point, Trained, train, validate
+from nas.watchdog import overseen
 from search_spaces.arch import Arch
 from search_spaces.cost import cost
 from search_spaces.errors import ArchError
@@ -75,9 +76,10 @@ class Evaluator:
         deadline = time.monotonic() + self.candidate_timeout
         done: list[Evaluation] = []
         try:
-            for each in range(rung if checkpoint else 0, rung + 1):
-                done.append(self._evaluate(arch, seed, deadline, on_point, each, checkpoint))
-                checkpoint = done[-1].checkpoint
+            with overseen(self.candidate_timeout):
+                for each in range(rung if checkpoint else 0, rung + 1):
+                    done.append(self._evaluate(arch, seed, deadline, on_point, each, checkpoint))
+                    checkpoint = done[-1].checkpoint
         except (RuntimeError, MemoryError) as error:
             if not devices.out_of_memory(error):
                 raise

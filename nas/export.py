@@ -242,7 +242,9 @@ def _load(path: Path) -> dict[str, Tensor]:
     try:
         weights: dict[str, Tensor] = load_file(path)
     except (OSError, SafetensorError) as error:
-        raise UserError(f"weights must be a safetensors file, but {path} says: {error}") from None
+        raise UserError(
+            f"weights must be a safetensors file, but {path} says: {error} (python -m nas.train makes new ones)"
+        ) from None
     return weights
 
 

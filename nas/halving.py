@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from nas.evaluate import Checkpoint, Evaluation
-from nas.files import write_weights
+from nas.files import discard, keep_weights
 from nas.loop import Limits, Search
 from nas.rungs import Reached, promotable, waiting
 from nas.store import Candidate
@@ -103,7 +103,7 @@ class Halving(Search):
             super()._record(trial, evaluation, flops)
             return
         if evaluation.checkpoint:
-            write_weights(evaluation.checkpoint.weights, self._path(self.stored.trial(trial.number)))
+            keep_weights(evaluation.checkpoint.weights, self._path(self.stored.trial(trial.number)))
         self._note_training(trial, evaluation)
         self._note(trial, reason=f"stopped at rung {len(rungs)} of {self.evaluator.recipe.rungs}")
         self.study.tell(trial, state=TrialState.PRUNED)
@@ -129,7 +129,7 @@ class Halving(Search):
         kept = self._in_line()
         for path in (self.stored.folder / FOLDER).glob("*.safetensors"):
             if int(path.name.partition("-")[0]) not in kept:
-                path.unlink(missing_ok=True)
+                discard(path)
 
     def _in_line(self) -> set[int]:
         """Trials whose checkpoints may be of use: the next in line, and what running and queued ones go on from."""

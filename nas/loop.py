@@ -17,8 +17,9 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from nas.budgeted import BudgetedSampler, Exhausted, ask, mixed, total
 from nas.evaluate import Evaluation, Evaluator
-from nas.files import write_weights
-from nas.storage import Away, shared
+from nas.files import discard, keep_weights
+from nas.patience import Away
+from nas.storage import shared
 from nas.store import UNFINISHED, Candidate, Stored, complete, pareto, promotion, weights_name
 from nas.training import Failed, Point
 from search_spaces.arch import Arch
@@ -27,6 +28,7 @@ from search_spaces.feasible import Feasible
 
 ORPHAN_S = 60.0  # a trial without a worker's name for this long was killed between two writes
 UNDER_WAY = "done or under way in other workers"
+NAME = "NAS_WORKER"  # environment variable: what the command that started a worker calls it
 GRACE_S = 900.0  # a trial on another host is given up so long after twice its time limit
 
 
@@ -165,7 +167,7 @@ class Search:
         done = complete(self.candidates)
         kept = all(c.cost.flops > flops or (c.accuracy or 0) < evaluation.accuracy for c in done)
         if kept:
-            write_weights(evaluation.weights, self.stored.folder / weights_name(trial.number))
+            keep_weights(evaluation.weights, self.stored.folder / weights_name(trial.number))
         self._note_training(trial, evaluation)
         self.study.tell(trial, [evaluation.accuracy, float(flops)])
 
@@ -183,7 +185,7 @@ class Search:
         kept = {candidate.number for candidate in pareto(self.candidates)}
         for candidate in complete(self.candidates):
             if candidate.number not in kept and candidate.weights:
-                candidate.weights.unlink(missing_ok=True)
+                discard(candidate.weights)
 
     def _fail(self, trial: Trial, reason: str, detail: str) -> None:
         self._note(trial, reason=reason, detail=detail)
@@ -242,6 +244,12 @@ class Search:
         dead = [t for t in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)) if not _alive(t)]
         return [trial.number for trial in dead if self._bury(trial)]
 
+    def bury(self, name: str) -> None:
+        """Do so with the trials of one worker, of which is known that it is dead."""
+        for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            if trial.user_attrs.get("worker", {}).get("name") == name:
+                self._bury(trial)
+
     def _bury(self, trial: FrozenTrial) -> bool:
         """Fail a dead worker's trial and queue it once more, unless another worker does so at this moment."""
         storage = shared(self.study)
@@ -277,7 +285,8 @@ def repeated(study: optuna.Study, attrs: Mapping[str, Any]) -> set[int]:
 
 def me() -> dict[str, Any]:
     """This process, told apart from a later one of the same number by its start time."""
-    return {"host": socket.gethostname(), "pid": os.getpid(), "started": _start_time(os.getpid())}
+    found = {"host": socket.gethostname(), "pid": os.getpid(), "started": _start_time(os.getpid())}
+    return found | ({"name": os.environ[NAME]} if NAME in os.environ else {})
 
 
 def _alive(trial: FrozenTrial) -> bool:

@@ -14,7 +14,6 @@ what is written next (as Optuna's rules for storages allow), and several values 
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections.abc import Callable, Container, Mapping, Sequence
 from functools import partial, wraps
@@ -32,12 +31,12 @@ from sqlalchemy import Connection, event, select
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Query, aliased
 
-from nas.errors import UserError
+from nas.patience import FIRST_PAUSE_S, PATIENCE_S, patiently
 
-PATIENCE_S = 300.0  # how long a database may be away
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 15.0
 BEGINNERS = 64  # that may make the tables of one storage at the same moment
 
+SQLITE_PASSING = ("locked", "busy", "disk is full", "readonly database", "disk I/O error", "unable to open database")
+"""Words of SQLite's errors that pass: other workers' transactions, and a disk that cannot be written for now."""
 Attr = models.TrialUserAttributeModel
 
 READS = (
@@ -49,10 +48,6 @@ WRITES = (
     "create_new_study", "delete_study", "set_study_user_attr", "set_study_system_attr", "_create_new_trial",
     "set_trial_intermediate_value", "set_trial_system_attr",
 )  # fmt: skip
-
-
-class Away(UserError):
-    """The database did not answer for `PATIENCE_S`. What was being written is lost; what was written is not."""
 
 
 class SharedStorage(RDBStorage):
@@ -72,28 +67,9 @@ class SharedStorage(RDBStorage):
 
     def patiently(self, call: Callable[[], Any], writes: bool) -> Any:
         """What `call` returns, once the database answers; raise `Away` when that takes too long."""
-        begin, pause = time.monotonic(), 0.0
         before, self._mode.writes = getattr(self._mode, "writes", False), writes
         try:
-            while True:
-                try:
-                    result = call()
-                except Exception as error:
-                    if not _passing(error):
-                        raise
-                    if time.monotonic() - begin > self.patience_s:
-                        raise Away(
-                            f"the storage must answer, but it did not for {self.patience_s:.0f} s ({_words(error)}): "
-                            "the same command goes on once it does"
-                        ) from None
-                    if not pause:
-                        _say(f"the storage is not answering ({_words(error)}); trying again")
-                    pause = min(LONGEST_PAUSE_S, 2 * pause or FIRST_PAUSE_S)
-                    time.sleep(pause * (0.5 + random() / 2))  # workers come back at different times
-                else:
-                    if pause:
-                        _say(f"the storage is back after {time.monotonic() - begin:.0f} s")
-                    return result
+            return patiently(call, _passing, "the storage", self.patience_s)
         finally:
             self._mode.writes = before
 
@@ -222,23 +198,17 @@ def _begin(mode: local, connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if getattr(mode, "writes", False) else "BEGIN")
 
 
-def _passing(error: BaseException) -> bool:
-    """Whether an error says that the database is away or busy, rather than that something is wrong with a call."""
+def _passing(error: Exception) -> str:
+    """What a database says that is away, busy or on a full disk; '' where something is wrong with a call."""
     cause = error.__cause__ if isinstance(error, StorageInternalError) else error
     if not isinstance(cause, DBAPIError):
-        return False
+        return ""
+    said = str(cause.orig)
     if "sqlite3" in type(cause.orig).__module__:
-        return "locked" in str(cause.orig) or "busy" in str(cause.orig)
-    return cause.connection_invalidated or isinstance(cause, (OperationalError, InterfaceError))
-
-
-def _words(error: BaseException) -> str:
-    cause = error.__cause__ or error
-    return str(getattr(cause, "orig", cause)).splitlines()[0].strip()[:200]
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+        passes = any(words in said for words in SQLITE_PASSING)
+    else:
+        passes = cause.connection_invalidated or isinstance(cause, (OperationalError, InterfaceError))
+    return said.splitlines()[0].strip()[:200] if passes else ""
 
 
 def _patient(name: str, writes: bool) -> Callable[..., Any]:

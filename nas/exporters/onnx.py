@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import tempfile
 import warnings
 from pathlib import Path
@@ -15,7 +14,7 @@ from torch import nn
 
 from nas.exporters.package import ExportError, Package
 from nas.exporters.python_module import check_name, spec
-from nas.files import write_text
+from nas.files import write_together
 
 ABOUT = "one ONNX file with a dynamic batch, run and compared in ONNX Runtime"
 SUFFIXES = (".onnx", ".json")
@@ -43,12 +42,14 @@ def export(package: Package, out: Path, name: str = "network") -> Path:
         if difference > TOLERANCE * max(1.0, largest):
             raise ExportError(f"an ONNX file must compute the same, but its logits differ by {difference:.1e}")
         try:
-            out.mkdir(parents=True, exist_ok=True)
-            aside = out / f".{name}.onnx.part"
-            aside.write_bytes(path.read_bytes())
-            os.replace(aside, out / f"{name}.onnx")
             proof = {"runtime": f"onnxruntime {runtime.__version__}", "difference": difference, "largest": largest}
-            write_text(json.dumps({**spec(package, name), "proof": proof}, indent=2) + "\n", out / f"{name}.json")
+            told = json.dumps({**spec(package, name), "proof": proof}, indent=2) + "\n"
+            write_together(
+                {
+                    out / f"{name}.onnx": lambda aside: aside.write_bytes(path.read_bytes()),
+                    out / f"{name}.json": lambda aside: aside.write_text(told, encoding="utf-8"),
+                }
+            )
         except OSError as error:
             raise ExportError(f"an export needs a folder that can be written, but {out} says: {error}") from None
     return out

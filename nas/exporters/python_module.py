@@ -14,7 +14,7 @@ from pathlib import Path
 
 from nas.exporters.package import ExportError, Package
 from nas.exporters.source import module_source, quoted
-from nas.files import write_text, write_weights
+from nas.files import save, write_together
 
 ABOUT = "a standalone Python module, safetensors weights and a JSON spec"
 SUFFIXES = (".py", ".safetensors", ".json")
@@ -28,10 +28,15 @@ def export(package: Package, out: Path, name: str = "network") -> Path:
     source = module_source(*package.as_trained, docstring(package, name))
     ast.parse(source)
     weights = {key: value.detach().cpu().contiguous() for key, value in package.weights.items()}
+    told = json.dumps(spec(package, name), indent=2, ensure_ascii=False) + "\n"
     try:
-        write_weights(weights, out / f"{name}.safetensors")
-        write_text(json.dumps(spec(package, name), indent=2, ensure_ascii=False) + "\n", out / f"{name}.json")
-        write_text(source, out / f"{name}.py")
+        write_together(
+            {
+                out / f"{name}.safetensors": lambda path: save(weights, path),
+                out / f"{name}.json": lambda path: path.write_text(told, encoding="utf-8"),
+                out / f"{name}.py": lambda path: path.write_text(source, encoding="utf-8"),
+            }
+        )
     except OSError as error:
         raise ExportError(f"an export needs a folder that can be written, but {out} says: {error.strerror}") from None
     return out

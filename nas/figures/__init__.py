@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from nas.errors import UserError
+from nas.files import written_aside
 
 INK, QUIET, FAINT = "#1f2933", "#66717e", "#e6e9ed"
 BLUE, GREY, RED = "#3566a8", "#c3cad3", "#b5443b"
@@ -73,7 +74,8 @@ def write(figure: Any, path: Path) -> None:
     """Write a plotly figure as `.html` that works offline or as `.png`; raise `UserError` where that cannot be."""
     content = WRITERS[check_path(path).suffix.lower()](figure)
     try:
-        path.write_bytes(content)
+        with written_aside(path) as aside:
+            aside.write_bytes(content)
     except OSError as error:
         raise UserError(f"a figure's file must be writable, but {path} is not: {error.strerror}") from None
 
