@@ -17,6 +17,7 @@ from nas.cli import positive
 from nas.latency.budgets import within
 
 if TYPE_CHECKING:
+    from nas.crew import Engine
     from nas.loop import Limits, Search
     from nas.recipe import Recipe
     from nas.session import Session
@@ -90,6 +91,8 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     workers.add_argument("--workers", type=positive, metavar="N", help="(default: one a GPU, or one without a GPU)")
     workers.add_argument("--workers-per-gpu", type=positive, metavar="N", help="small networks share a GPU well")
+    workers.add_argument("--engine", choices=("local", "ray"), default="local", help="processes here, or tasks of Ray")
+    workers.add_argument("--address", default="auto", metavar="ADDRESS", help="of Ray: auto, local, HOST:PORT, ray://…")
     result.add_argument("--no-export", action="store_true", help="leave the best network where it is")
     result.add_argument("--json", action="store_true", help="print the summary as JSON on stdout")
     return result
@@ -129,11 +132,11 @@ def main(argv: list[str] | None = None) -> int:
     limits = whole if args.trust == 0 else replace(whole, timeout=whole.timeout and whole.timeout * (1 - trust.SHARE))
     search = session.search
 
-    from nas.device import shares
     from nas.report import Lines, note
 
-    places = shares(args.device, args.workers, args.workers_per_gpu, args.threads)
-    phases = _phases(args, limits, search, len(places))
+    engine = _engine(args, sys.argv[1:] if argv is None else argv, session.stored)
+    places = engine.places if engine else 1
+    phases = _phases(args, limits, search, places)
     note(session.describe(limits))
     if args.seeds_from:
         from nas.seeds import enqueue
@@ -143,13 +146,13 @@ def main(argv: list[str] | None = None) -> int:
     with Lines(limits.trials, search.done()) as search.reporter:
         if phases:
             ended = phases.run(search, limits, note)
-        elif len(places) == 1:
+        elif engine is None:
             ended = search.run(limits)
         else:
-            from nas.workers import Crew
+            from nas.crew import Crew
 
-            note(f"{len(places)} workers, each on {places[0].device} with CPU threads: {places[0].threads}")
-            ended = Crew(search, sys.argv[1:] if argv is None else argv, places, limits).run()
+            note(f"{engine}")
+            ended = Crew(search, engine, limits).run()
     if not session.stored.complete():
         reasons = sorted({c.reason for c in session.stored.candidates() if c.reason}) or ["there was no time"]
         note(f"{ended}; no candidate was trained to the end ({', '.join(reasons)}): the same command goes on")
@@ -158,8 +161,9 @@ def main(argv: list[str] | None = None) -> int:
     if args.trust != 0 and ended != "interrupted":
         networks = args.trust or trust.usual(search.done())
         deadline = time.monotonic() + begin + whole.timeout - longer if whole.timeout else math.inf
-        trust.measure(session.stored, trust.slower(search.evaluator, trust.LONGER), networks, deadline, note)
-    return _finish(args, session.stored, search, ended, begin, len(places), time.perf_counter() - longer)
+        slower = trust.slower(search.evaluator, trust.LONGER)
+        trust.measure(session.stored, slower, networks, deadline, note, session.feasible.space)
+    return _finish(args, session.stored, search, ended, begin, places, time.perf_counter() - longer)
 
 
 def opened(args: argparse.Namespace) -> tuple[Session, Limits]:
@@ -171,6 +175,25 @@ def opened(args: argparse.Namespace) -> tuple[Session, Limits]:
 
     session = open_session(args, feasible)
     return session, _limits(args, session.search.evaluator.recipe)
+
+
+def _engine(args: argparse.Namespace, argv: list[str], stored: Stored) -> Engine | None:
+    """What several workers run on; None for one, which is this process."""
+    from nas.device import shares
+    from nas.errors import UserError
+
+    if args.engine == "ray":
+        from nas.cluster import Tasks
+
+        return Tasks(argv, args.address, args.workers, args.workers_per_gpu, args.threads, stored.storage)
+    if args.address != "auto":
+        raise UserError("--address says where a Ray cluster is: add --engine ray")
+    own = shares(args.device, args.workers, args.workers_per_gpu, args.threads)
+    if len(own) == 1:
+        return None
+    from nas.workers import Processes
+
+    return Processes(argv, own, stored.folder)
 
 
 def _phases(args: argparse.Namespace, limits: Limits, search: Search, workers: int) -> Phases | None:
@@ -206,7 +229,7 @@ def _finish(
     """Export the best network, print the front and what comes next."""
     from nas.report import note, print_front, rungs, stopped, summary
 
-    exported = None if args.no_export else export_best(stored)
+    exported = None if args.no_export else _exported(stored)
     wall = time.perf_counter() - begin
     spent = search.spent()
     if search.sampler.prefilter:
@@ -233,6 +256,18 @@ def _finish(
         note(f"\n{trust.verdict(trust.known(stored))}")
     note(_next_steps(args, stored, exported))
     return 0
+
+
+def _exported(stored: Stored) -> Path | None:
+    """The best network's folder; None, with a word, where it cannot be exported: the search is done all the same."""
+    from nas.errors import UserError
+    from nas.report import note
+
+    try:
+        return export_best(stored)
+    except UserError as error:
+        note(f"not exported: {error}")
+        return None
 
 
 def export_best(stored: Stored) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from hashlib import sha256
 from pathlib import Path
 
@@ -12,30 +11,14 @@ import pytest
 from nas import session
 from nas.errors import UserError
 from nas.store import META, SCHEMA, Stored, open_study
+from tests.nas.commands import line
 from tests.nas.searching import search
-from tests.nas.test_search_command import SPACE
 
 
 def searched(folder: Path, threads: int) -> Stored:
     """A search of three trials by the command, in a process of its own."""
-    folder.mkdir()
-    (folder / "space.py").write_text(SPACE)
-    line = [sys.executable, "-m", "nas.search", "--budget", "8MFLOPs", "--space", "space.py:small", "--trials", "3"]
-    line += [
-        "--train-resolution",
-        "16",
-        "--batch-size",
-        "32",
-        "--steps",
-        "6",
-        "--seed",
-        "5",
-        "--no-export",
-        "--trust",
-        "0",
-    ]
-    line += ["--precision", "fp32", "--threads", str(threads)]
-    subprocess.run(line, cwd=folder, check=True, capture_output=True)
+    more = ["--trials", "3", "--steps", "6", "--batch-size", "32", "--seed", "5", "--threads", str(threads)]
+    subprocess.run(line(folder, *more), cwd=folder, check=True, capture_output=True)
     return open_study(f"sqlite:///{folder / 'results' / 'nas.db'}")
 
 

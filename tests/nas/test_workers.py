@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from functools import partial
+from contextlib import AbstractContextManager
 from pathlib import Path
 from threading import Barrier
-from typing import TypeVar
+from typing import Any
 
 import pytest
 import torch
@@ -24,15 +20,14 @@ from nas import device
 from nas.errors import UserError
 from nas.loop import UNDER_WAY, Limits, me
 from nas.storage import shared
-from nas.store import UNFINISHED, Stored, connect, open_study
+from nas.store import UNFINISHED, connect
 from search_spaces import Arch
+from tests.nas.commands import DEADLINE_S, eventually, gone, opened, searching, workers_of
 from tests.nas.searching import Oracle, search
 from tests.nas.test_search_command import SPACE
 from tests.postgres import Server, postgres
 
 __all__ = ["postgres"]
-DEADLINE_S = 300.0  # machines may be busy
-T = TypeVar("T")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -206,61 +201,9 @@ def test_a_worker_sees_its_own_gpu_alone(
 DEADLY = "import os, sys\nif 'nas.workers' in sys.orig_argv:\n    print('no luck', flush=True)\n    os.abort()\n"
 
 
-def eventually(look: Callable[[], T]) -> T:
-    """What `look` finds once it finds something."""
-    end = time.monotonic() + DEADLINE_S
-    while time.monotonic() < end:
-        if found := look():
-            return found
-        time.sleep(0.02)
-    raise AssertionError(f"{look} found nothing in {DEADLINE_S} s")
-
-
-@contextmanager
-def command(folder: Path, trials: int, steps: int = 2, space: str = SPACE) -> Iterator[subprocess.Popen[str]]:
-    """`nas.search` with two workers, running in a folder of its own."""
-    (folder / "space.py").write_text(space)
-    line = [sys.executable, "-m", "nas.search", "--budget", "8MFLOPs", "--space", "space.py:small", "--study", "s"]
-    line += [
-        "--train-resolution",
-        "12",
-        "--batch-size",
-        "16",
-        "--threads",
-        "1",
-        "--no-export",
-        "--trust",
-        "0",
-        "--workers",
-        "2",
-    ]
-    line += ["--trials", str(trials), "--steps", str(steps)]
-    pipe = subprocess.PIPE
-    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a shell's background jobs are deaf to Ctrl-C
-    with subprocess.Popen(line, cwd=folder, stdout=pipe, stderr=pipe, text=True, preexec_fn=heard) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def workers_of(stored: Stored) -> list[int]:
-    """Process numbers of running trials' workers."""
-    return [c.attrs["worker"]["pid"] for c in stored.candidates() if c.state == "running"]
-
-
-def opened(folder: Path) -> Stored | None:
-    try:
-        return open_study(f"sqlite:///{folder / 'results' / 'nas.db'}", "s")
-    except UserError:
-        return None
-
-
-def gone(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except OSError:
-        return True
+def command(folder: Path, trials: int, steps: int = 2, space: str = SPACE) -> AbstractContextManager[Any]:
+    """The search with two workers."""
+    return searching(folder, "--workers", "2", "--trials", str(trials), "--steps", str(steps), space=space)
 
 
 def test_a_killed_worker_is_replaced_and_its_candidate_tried_again(tmp_path: Path) -> None:

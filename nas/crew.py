@@ -1,0 +1,193 @@
+"""Several workers on one study, watched and replaced by the command that started them; the study is all they share.
+
+How a worker is started, heard of and ended is an engine's business: processes of this machine (`nas.workers`) or
+tasks of a Ray cluster (`nas.cluster`). Either way it runs `work`, with the arguments of the search that started it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Protocol
+
+from nas.errors import UserError
+from nas.loop import UNDER_WAY, Limits, Search
+from nas.report import note
+
+POLL_S = 0.3
+DEATHS = 3  # in a row, with no trial finished in between, before the search gives up
+INTERRUPT_S = 30.0  # for workers to put down what they have in hand
+
+
+class How(Enum):
+    """How a worker ended: at a limit, with nothing to do for now, by a user's mistake, by Ctrl-C, or otherwise."""
+
+    OVER = 0
+    IDLE = 75
+    MISTAKE = 2
+    INTERRUPTED = 130
+    DIED = -1
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a worker ended, what it said last, and of one that died by what (`by signal SIGKILL`)."""
+
+    how: How
+    said: str
+    by: str = ""
+
+
+class Worker(Protocol):
+    """A worker that was started. `name` is what its trials say under `worker.name` (`nas.loop.NAME`)."""
+
+    name: str
+
+    def ended(self) -> Ending | None:
+        """None while it works."""
+
+    def interrupt(self) -> None:
+        """Let it put down what it has in hand, and end."""
+
+    def wait(self, seconds: float) -> None:
+        """Until it ends, or so many seconds are over."""
+
+    def end(self) -> None:
+        """Kill it if it lives, and let go of what it held."""
+
+
+class Engine(Protocol):
+    """What workers run on: `places` of them at once."""
+
+    places: int
+
+    def start(self, place: int, limits: Sequence[str]) -> Worker:
+        """Start the worker of a place, counted from 0; `limits` are more arguments for its command line."""
+
+
+def work(argv: Sequence[str]) -> tuple[How, str]:
+    """Work on the study of `nas.search` with these arguments until a limit is reached; how that ended, in words."""
+    from nas import search
+
+    session, limits = search.opened(search.parser().parse_args(argv))
+    said = session.search.work(limits)
+    how = How.IDLE if said.endswith(UNDER_WAY) else How.INTERRUPTED if said == "interrupted" else How.OVER
+    return how, said
+
+
+@dataclass
+class Crew:
+    """Workers on one study; `search` is never run, it reads the study and tells the reporter."""
+
+    search: Search
+    engine: Engine
+    limits: Limits
+    begin: float = field(default_factory=time.monotonic)
+    deaths: int = 0
+
+    def __post_init__(self) -> None:
+        self.workers: dict[int, Worker] = {}
+        self.left: dict[int, str] = {}  # places whose worker ended for good, and what it said
+        self.told = {c.number for c in self.search.stored.candidates() if c.state not in ("running", "waiting")}
+        self.started: set[int] = set()
+
+    def run(self) -> str:
+        """Search until a limit is reached; return which one it was. Raise `UserError` when workers cannot live."""
+        self.search.announce(self.limits)
+        try:
+            while True:
+                self._look()
+                for place in list(self.workers):
+                    self._collect(place)
+                over = self.search._reached(self.limits, time.monotonic() - self.begin)
+                for place in range(self.engine.places):
+                    idle = place not in self.workers and place not in self.left
+                    if not over and idle and len(self.workers) < self._needed():
+                        self.workers[place] = self.engine.start(place, self._limits())
+                if over:
+                    self._dismiss()
+                if not self.workers:
+                    self._look()
+                    return over or next(iter(self.left.values()))
+                time.sleep(POLL_S)
+        except KeyboardInterrupt:
+            self._interrupt()
+            return "interrupted"
+        finally:
+            for worker in self.workers.values():
+                worker.end()
+
+    # ------------------------------------------------------------------------------------ workers
+
+    def _needed(self) -> int:
+        """How many workers may have something to do."""
+        if self.limits.trials is None:
+            return self.engine.places
+        return self.search._missing(self.limits.trials)
+
+    def _limits(self) -> list[str]:
+        """What is left of the limits, as arguments."""
+        more = [] if self.limits.trials is None else ["--trials", str(self.limits.trials)]
+        if self.limits.timeout is not None:
+            more += ["--timeout", f"{max(1, self.limits.timeout - (time.monotonic() - self.begin)):.0f}s"]
+        return more
+
+    def _collect(self, place: int) -> None:
+        """Take note of a worker that ended; one that died is started anew by the next round."""
+        worker = self.workers[place]
+        if (ending := worker.ended()) is None:
+            return
+        del self.workers[place]
+        worker.end()
+        if ending.how == How.MISTAKE:
+            raise UserError(ending.said.removeprefix("error: "))
+        if ending.how in (How.OVER, How.INTERRUPTED):
+            self.left[place] = ending.said
+        elif ending.how == How.DIED:
+            self._died(worker, ending)
+
+    def _dismiss(self) -> None:
+        """End the workers that took up no trial yet, and may wait for a place on a cluster that never comes free."""
+        busy = {c.attrs.get("worker", {}).get("name") for c in self.search.candidates}
+        for place in [place for place, worker in self.workers.items() if worker.name not in busy]:
+            self.workers.pop(place).end()
+
+    def _died(self, worker: Worker, ending: Ending) -> None:
+        self.deaths += 1
+        self.search.bury(worker.name)
+        note(f"a worker ended {ending.by} and is replaced ({ending.said})")
+        if self.deaths >= max(DEATHS, 2 * self.engine.places):
+            raise UserError(
+                f"workers must live long enough to finish a trial, but {self.deaths} in a row did not, the last ended "
+                f"{ending.by} and said: {ending.said}"
+            )
+
+    def _interrupt(self) -> None:
+        """Let the workers queue their candidates once more; a second Ctrl-C does not wait for that."""
+        for worker in self.workers.values():
+            worker.interrupt()
+        until = time.monotonic() + INTERRUPT_S
+        for worker in self.workers.values():
+            try:
+                worker.wait(max(0.0, until - time.monotonic()))
+            except KeyboardInterrupt:
+                until = 0.0
+
+    # ----------------------------------------------------------------------------------- the study
+
+    def _look(self) -> None:
+        """Read the study, queue what dead workers left, and tell the reporter what is new."""
+        self.search.revive()
+        self.search.candidates = self.search.stored.candidates()
+        for c in self.search.candidates:
+            if c.state == "running" and c.number not in self.started:
+                self.started.add(c.number)
+                self.search.reporter.started(c.number, c.arch, c.cost.flops)
+            elif c.state not in ("running", "waiting") and c.number not in self.told:
+                self.told.add(c.number)
+                self.deaths = 0 if c.settled and c.reason != "error" else self.deaths
+                self.search.seconds.append((c.seconds or 0.0) / self.engine.places)  # so often one ends
+                self.search.timings.append(c.attrs.get("timings", {}))
+                self.search._tell_reporter(c.number, self.limits, self.begin)
