@@ -129,7 +129,7 @@ def linked(search: str | None) -> dict[str, Any] | None:
     """The trial that an address names: `?study=…&trial=…`."""
     query = parse_qs((search or "").lstrip("?"))
     study, trial = query.get("study", [""])[0], query.get("trial", [""])[0]
-    return {"study": study, "trial": int(trial)} if study and trial.isdigit() and len(trial) < 10 else None
+    return {"study": study, "trial": int(trial)} if study and trial.isdecimal() and len(trial) < 10 else None
 
 
 def best(studies: list[Study]) -> dict[str, Any] | None:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import gzip
 import hmac
+import sys
 from functools import lru_cache
+from pathlib import Path
+from traceback import extract_tb
 from typing import Any
 
 from flask import Flask, Response, abort, redirect, request, send_file
+from werkzeug.exceptions import HTTPException
 
 from dashboard.site import Site
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 COOKIE = "nas-token"
+OWN = ("dashboard", "pages", "parts", "figures", "nas", "search_spaces")  # folders of what may be at fault
 SMALLEST = 1000  # bytes that are worth compressing
 TEXTS = ("text/", "application/json", "application/javascript", "image/svg")
 HEADERS = {
@@ -47,11 +52,26 @@ def guard(server: Flask, site: Site, token: str = "") -> None:
             abort(404, "there is no such export: prepare it once more")
         return send_file(path.resolve(), as_attachment=True, download_name=path.name)
 
+    @server.errorhandler(Exception)
+    def refuse(error: Exception) -> Any:
+        """A request that no page makes: a sentence for whoever asked, and a line for who reads the terminal."""
+        if isinstance(error, HTTPException):
+            return error
+        print(f"a request to {request.path} was refused: {_place(error)}", file=sys.stderr)
+        return Response("this request could not be answered: reload the page", 500, mimetype="text/plain")
+
     @server.after_request
     def finish(answer: Response) -> Response:
         for name, value in HEADERS.items():
             answer.headers.setdefault(name, value)
         return compressed(answer)
+
+
+def _place(error: Exception) -> str:
+    """An error in a line, with the innermost place of this project's where it was raised."""
+    frames = [f for f in extract_tb(error.__traceback__) if Path(f.filename).parent.name in OWN] or [None]
+    where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames[-1] else ""
+    return f"{type(error).__name__}: {str(error)[:200]!r}{where}"
 
 
 def _host() -> str:

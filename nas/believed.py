@@ -16,10 +16,12 @@ from nas.known_cost.domain import Label, Parameter
 from nas.known_cost.encoder import Array, Encoder
 from nas.known_cost.process import Process, fit
 from nas.known_cost.proposal import squashed
-from search_spaces.errors import LanguageError
+from search_spaces.errors import LanguageError, SpaceError
+from search_spaces.spaces import names
 
 if TYPE_CHECKING:
     from nas.store import Stored
+    from search_spaces.space import Space
 
 LEAST = 8  # candidates below which there is nothing to join
 
@@ -68,15 +70,22 @@ def _stretched(pressed: Array, seen: Array) -> Array:
     return np.asarray(np.where(below > 0, centre - unit * np.expm1(below / unit), pressed))
 
 
-def of_study(stored: Stored) -> dict[int, float]:
-    """What the complete candidates' accuracies say of each, by number; of a study without a space, just these."""
+def of_study(stored: Stored, space: Space | None = None) -> dict[int, float]:
+    """What the complete candidates' accuracies say of each, by number; of a study without a space, just these.
+
+    space: where the caller has it. Else only a named one is looked up: a study may come from a stranger, and does not
+    decide which space file is run.
+    """
     from nas.cli import chosen_space
     from nas.samplers.known_cost import parameters
 
     done = stored.complete()
     accuracies = [c.accuracy or 0.0 for c in done]
     try:
-        space = chosen_space(stored.meta["space"], stored.meta.get("resolution"))
+        if space is None:
+            if stored.meta["space"] not in names():
+                raise SpaceError("a space file is run by those who name it")
+            space = chosen_space(stored.meta["space"], stored.meta.get("resolution"))
         rows = [space.params(c.arch) for c in done]
     except LanguageError:  # a list of networks, a space file that is not here
         return {c.number: accuracy for c, accuracy in zip(done, accuracies, strict=True)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
@@ -11,6 +12,26 @@ from nas.errors import UserError
 OPTIMIZERS = ("sgd", "adamw")
 SCHEDULES = ("onecycle", "cosine", "stepwise", "constant")
 AUGMENTATIONS = ("flip", "shift", "cutout")
+MOST = 10**12  # of anything counted
+
+
+def _whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63
+
+
+def _number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= MOST
+
+
+KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "int": (_whole, "a whole number"),
+    "float": (_number, "a number"),
+    "str": (lambda value: isinstance(value, str), "text"),
+    "bool": (lambda value: isinstance(value, bool), "true or false"),
+    "tuple[str, ...]": (lambda value: all(isinstance(each, str) for each in value), "texts"),
+    "tuple[int, ...]": (lambda value: all(map(_whole, value)), "whole numbers"),
+}
+"""What a field of a recipe may hold, by its type: recipes are read from files and from studies of strangers."""
 
 
 @dataclass(frozen=True)
@@ -64,13 +85,18 @@ class Recipe:
 
     def __post_init__(self) -> None:
         for name in ("augment", "rung_resolutions"):
+            _check(isinstance(getattr(self, name), (tuple, list)), name, "a list", getattr(self, name))
             object.__setattr__(self, name, tuple(getattr(self, name)))
+        for each in fields(self):
+            rule, words = KINDS[str(each.type)]
+            _check(rule(getattr(self, each.name)), each.name, words, repr(getattr(self, each.name))[:80])
         _check(self.optimizer in OPTIMIZERS, "optimizer", f"one of {', '.join(OPTIMIZERS)}", self.optimizer)
         _check(self.schedule in SCHEDULES, "schedule", f"one of {', '.join(SCHEDULES)}", self.schedule)
         for name in self.augment:
             _check(name in AUGMENTATIONS, "augment", f"out of {', '.join(AUGMENTATIONS)}", name)
         for name in ("resolution", "reference", "batch_size", "evaluations", "glance", "recalibration", "rungs"):
-            _check(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
+            _check(1 <= getattr(self, name) <= MOST, name, "at least 1", getattr(self, name))
+        _check(0 <= self.steps <= MOST, "steps", "at least 0", self.steps)
         _check(self.epochs > 0 or self.steps > 0, "epochs", "more than 0", self.epochs)
         _check(self.lr > 0, "lr", "more than 0", self.lr)
         for name in ("momentum", "label_smoothing", "ema", "warmup"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import platform
 import re
 import subprocess
@@ -20,6 +19,7 @@ from nas import samplers
 from nas.budgeted import BudgetedSampler
 from nas.errors import UserError
 from nas.evaluate import Evaluator
+from nas.files import read_json
 from nas.halving import Halving
 from nas.loop import Limits, Reporter, Search
 from nas.prefilter import Prefilter, Rule
@@ -145,7 +145,7 @@ def chosen_recipe(args: argparse.Namespace, reference: int) -> Recipe:
 
 def _recipe_file(path: Path) -> Recipe:
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = read_json(path)
         if not isinstance(values, dict):
             raise UserError(f"a recipe file holds one JSON object, but {path} holds a {type(values).__name__}")
         return Recipe.from_json(values)

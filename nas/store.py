@@ -22,6 +22,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from nas.errors import UserError
+from nas.foreign import check_study, check_trial
 from nas.pareto import front
 from nas.rungs import corrected
 from nas.storage import open_shared
@@ -108,7 +109,7 @@ class Stored:
 
     def __init__(self, study: optuna.Study, storage: str) -> None:
         self.study, self.storage, self.name = study, storage, study.study_name
-        self.meta: dict[str, Any] = study.user_attrs[META]
+        self.meta = check_study(self.name, study.user_attrs[META])
         if (schema := self.meta.get("schema", 0)) > SCHEMA:
             raise UserError(
                 f"a study must be of schema {SCHEMA} or older, but {self.name} has {schema}: "
@@ -129,7 +130,15 @@ class Stored:
 
     def candidates(self) -> list[Candidate]:
         """Every trial that took up an architecture, in order; of those of one candidate the last."""
-        return [self._kept(trial) for trial in standing(self.study.get_trials(deepcopy=False))]
+        return [self._kept(trial) for trial in standing(self.trials())]
+
+    def trials(self) -> list[FrozenTrial]:
+        """All trials; raise `UserError` where one says what none of this tool's would."""
+        trials = self.study.get_trials(deepcopy=False)
+        for trial in trials:
+            if trial.number not in self._finished:
+                check_trial(self.name, trial.number, trial.user_attrs)
+        return trials
 
     def complete(self) -> list[Candidate]:
         """The candidates that were trained to the end."""
@@ -153,7 +162,7 @@ class Stored:
 
     def trial(self, number: int) -> Candidate:
         """The candidate of one trial; raise `UserError` when there is no such trial."""
-        trials = self.study.get_trials(deepcopy=False)
+        trials = self.trials()
         if 0 <= number < len(trials) and "arch" in trials[number].user_attrs:
             return self._kept(trials[number])
         raise UserError(f"a trial must be one of the study {self.name} (0 to {self.last}), but got {number}")

@@ -22,6 +22,7 @@ from nas.words import clock
 if TYPE_CHECKING:
     from nas.evaluate import Evaluator
     from nas.store import Candidate, Stored
+    from search_spaces.space import Space
 
 DESCRIPTION = """\
 Ask how far a study's short training can be trusted.
@@ -128,6 +129,7 @@ def measure(
     networks: int,
     deadline: float = math.inf,
     tell: Callable[[str], None] = lambda line: None,
+    space: Space | None = None,
 ) -> Verdict:
     """Train what the study lacks of `networks` by the slower `evaluator`; return what all say together.
 
@@ -138,7 +140,7 @@ def measure(
 
     samples = _samples(evaluator)
     there = {pair.number for pair in known(stored) if pair.samples == samples}
-    picked = chosen(stored.complete(), networks, of_study(stored))
+    picked = chosen(stored.complete(), networks, of_study(stored, space))
     left = [one for one in picked if one.number not in there]
     took = max((_expected(one, samples) for one in left), default=0.0)
     for done, one in enumerate(left):
@@ -155,7 +157,7 @@ def measure(
 def _longer(stored: Stored, one: Candidate, evaluator: Evaluator, samples: int) -> str:
     """Train one candidate, keep what came of it, and say it."""
     from nas.budgeted import mixed
-    from nas.files import write_weights
+    from nas.files import keep_weights
     from nas.store import weights_name
     from nas.training import Failed
 
@@ -165,7 +167,7 @@ def _longer(stored: Stored, one: Candidate, evaluator: Evaluator, samples: int) 
     except Failed as failure:
         return str(failure)
     if all(evaluation.accuracy > pair.long for pair in known(stored)):
-        write_weights(evaluation.weights, stored.folder / weights_name(one.number, "longer"))
+        keep_weights(evaluation.weights, stored.folder / weights_name(one.number, "longer"))
     row = {"number": one.number, "long": evaluation.accuracy, "samples": samples}
     stored.note_longer(row | {"seconds": time.monotonic() - begin})
     return f"{evaluation.accuracy:.4f} after {samples} images, {one.accuracy:.4f} before"

@@ -73,14 +73,14 @@ def _choice(path: str, groups: dict[Any, list[float]]) -> Choice | None:
 
 def _by_label(option: tuple[str, float, int]) -> tuple[bool, float, str]:
     label = option[0]
-    return (False, float(label), "") if label.replace(".", "", 1).isdigit() else (True, 0.0, label)
+    return (False, float(label), "") if label.replace(".", "", 1).isdecimal() else (True, 0.0, label)
 
 
 def words(path: str) -> str:
     """A hole's path for people: stage2.block.inverted_residual.kernel → stage 2 · kernel."""
     first, *rest = path.split(".")
     number = first.removeprefix("stage")
-    place = f"stage {number}" if number.isdigit() else first
+    place = f"stage {number}" if number.isdecimal() else first
     inner = [part.replace("_", " ") for part in rest if part != "block"] or (["block"] if "block" in rest else [])
     return " · ".join([place, *inner])
 

@@ -122,7 +122,7 @@ def _named(keys: list[str], event: Any) -> dict[str, Any] | None:
     """The trial of the first point of an event, as the stores name it."""
     for point in (event or {}).get("points", []):
         place, _, number = str(point.get("customdata", "")).partition(":")
-        if place.isdigit() and number.isdigit() and int(place) < len(keys):
+        if place.isdecimal() and number.isdecimal() and int(place) < len(keys):
             return {"study": keys[int(place)], "trial": int(number)}
     return None
 

@@ -110,7 +110,7 @@ def _known(site: Site, name: str) -> list[tuple[str, Arch]]:
     key, _, rest = name.rpartition("/")
     if key == "zoo" and rest in zoo.names():
         return [(rest, zoo.find(rest).arch)]
-    row = site.row({"study": key, "trial": int(rest)}) if rest.isdigit() and len(rest) < 10 else None
+    row = site.row({"study": key, "trial": int(rest)}) if rest.isdecimal() and len(rest) < 10 else None
     return [(f"{key} trial {row.number}", row.arch)] if row else []
 
 

@@ -267,7 +267,7 @@ def chosen(site: Site, name: str | None, text: str | None) -> tuple[Base | None,
     if key == "zoo" and rest in zoo.names():
         known = zoo.find(rest)
         return Base(rest, known.arch, known.in_channels, known.num_classes), ""
-    picked = {"study": key, "trial": int(rest) if rest.isdigit() and len(rest) < 10 else None}
+    picked = {"study": key, "trial": int(rest) if rest.isdecimal() and len(rest) < 10 else None}
     at, row = site.picked(picked), site.row(picked)
     if at is None or row is None:
         return None, "Choose a network, or type one."
@@ -372,7 +372,7 @@ _FITTING = Lock()
 def laws(site: Site, key: str | None) -> tuple[TradeOffs, list[dict[str, Any]]] | None:
     """The measured curves and what their laws say at twice the cost."""
     name, _, place = (key or "").rpartition("/")
-    found = site.studies.get([name]) if place.isdigit() else []
+    found = site.studies.get([name]) if place.isdecimal() else []
     bases = _bases(found[0]) if found else []
     if not found or int(place) >= len(bases):
         return None

@@ -175,7 +175,7 @@ def record(study: Study, row: Row) -> dict[str, Any]:
 def named(row: str) -> dict[str, Any] | None:
     """The trial of a row's id, as the stores name it."""
     key, _, number = row.rpartition("/")
-    return {"study": key, "trial": int(number)} if key and number.isdigit() else None
+    return {"study": key, "trial": int(number)} if key and number.isdecimal() else None
 
 
 def brushed(before: dict[str, Any], restyled: Any) -> dict[str, Any]:

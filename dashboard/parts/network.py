@@ -61,7 +61,7 @@ def ledger_table(arch: Arch, channels: int, classes: int) -> Any:
 
 def _spaced(part: str) -> str:
     number = part.removeprefix("stage")
-    return f"Stage {number}" if number.isdigit() else part.capitalize()
+    return f"Stage {number}" if number.isdecimal() else part.capitalize()
 
 
 def _ledger_row(row: Any, total: Cost) -> Any:
@@ -79,7 +79,7 @@ def _ledger_row(row: Any, total: Cost) -> Any:
         short(row.cost.activations),
     ]
     name = row.name.rpartition(".")[2] if "." in row.name else "–"
-    block = f"block {int(name) + 1}" if name.isdigit() else row.name
+    block = f"block {int(name) + 1}" if name.isdecimal() else row.name
     cells = [html.Td(number, className="number") for number in numbers]
     return html.Tr([html.Th(block, scope="row"), html.Td(shapes), *cells, html.Td(left, className="quiet")])
 

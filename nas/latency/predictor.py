@@ -49,7 +49,7 @@ class Predictor:
             self._part(key, layer, shape) for key, (_, _, layer, shape) in steps if key not in self.table.parts
         )
         total = latency_ns(self, arch, in_channels, num_classes)
-        return Prediction(total / NS, unknown / total)
+        return Prediction(total / NS, unknown / total if total else 1.0)  # a table may hold nothing
 
     def _stem(self, stem: Stem, shape: Shape) -> int:
         return self._part(stem_key(str(stem), shape), stem.layer(shape.channels), shape)

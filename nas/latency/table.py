@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from nas.errors import UserError
+from nas.files import read_json, write_text
 from nas.latency.setting import Setting
 
 TABLES = Path("results") / "latency"
@@ -103,7 +104,7 @@ def read(name: str) -> Table:
     """The table of a name or path; raise `UserError` that says how to make one."""
     path = path_of(name)
     try:
-        return Table.of_json(json.loads(path.read_text(encoding="utf-8")))
+        return Table.of_json(read_json(path))
     except FileNotFoundError:
         here = sorted(p.stem for p in TABLES.glob("*.json"))
         others = f" (here are: {', '.join(here)})" if here else ""
@@ -117,6 +118,4 @@ def read(name: str) -> Table:
 
 def write(table: Table, path: Path) -> Path:
     """Write it in one step."""
-    from nas.files import write_text
-
     return write_text(json.dumps(table.to_json(), indent=1, ensure_ascii=False) + "\n", path)
