@@ -18,6 +18,7 @@ from uuid import uuid4
 from nas.crew import Ending, How, work
 from nas.errors import UserError
 from nas.loop import NAME
+from search_spaces.errors import LanguageError
 
 
 def ray_of() -> Any:
@@ -79,10 +80,6 @@ class Tasks:
         argv = [*self.argv, "--device", self.device, "--threads", str(self.threads), *limits]
         return Task(self.ray, self.task.remote(name, argv, os.getcwd(), sys.path), name)
 
-    def close(self) -> None:
-        """Leave the cluster."""
-        self.ray.shutdown()
-
 
 def worker(name: str, argv: list[str], folder: str, path: list[str]) -> tuple[str, str]:
     """What a task does: `work` where the driver works, on a machine that has the same files. How it ended, by name."""
@@ -92,7 +89,7 @@ def worker(name: str, argv: list[str], folder: str, path: list[str]) -> tuple[st
     os.environ[NAME] = name
     try:
         how, said = work(argv)
-    except UserError as error:
+    except (UserError, LanguageError) as error:
         return How.MISTAKE.name, str(error)
     except SystemExit as error:  # of argparse, which the driver's own reading came before
         return How.MISTAKE.name, f"the arguments were refused ({error.code})"

@@ -172,8 +172,15 @@ class Crew:
         for worker in self.workers.values():
             try:
                 worker.wait(max(0.0, until - time.monotonic()))
+                while time.monotonic() < until and self._holds(worker):  # an engine may tell of an end before it is
+                    time.sleep(POLL_S)
             except KeyboardInterrupt:
                 until = 0.0
+
+    def _holds(self, worker: Worker) -> bool:
+        """Whether a worker has a trial in hand."""
+        candidates = self.search.stored.candidates()
+        return any(c.state == "running" and c.attrs.get("worker", {}).get("name") == worker.name for c in candidates)
 
     # ----------------------------------------------------------------------------------- the study
 

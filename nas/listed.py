@@ -43,7 +43,7 @@ class Listed(Search):
     def __init__(self, stored: Stored, items: list[Item], evaluator: Evaluator) -> None:
         self.stored, self.study, self.items = stored, stored.study, items
         self.evaluator, self.reporter = evaluator, Reporter()
-        self.candidates, self.seconds, self.timings = [], [], []
+        self.candidates, self.seconds, self.timings, self.dropped = [], [], [], set()
 
     def missing(self) -> list[Item]:
         """The items that are neither trained nor failed for a reason of their own."""

@@ -61,6 +61,7 @@ class Search:
         self.candidates: list[Candidate] = []
         self.seconds: list[float] = []
         self.timings: list[dict[str, float]] = []
+        self.dropped: set[int] = set()  # trials that left the front, whose weights need no second look
 
     def run(self, limits: Limits) -> str:
         """Search until a limit is reached; return which one it was. Ctrl-C returns 'interrupted'."""
@@ -182,10 +183,12 @@ class Search:
 
     def _drop_dominated(self) -> None:
         """Delete the weights that left the front: a night's search would fill the disk."""
-        kept = {candidate.number for candidate in pareto(self.candidates)}
+        kept = {candidate.number for candidate in pareto(self.candidates)} | self.dropped
         for candidate in complete(self.candidates):
-            if candidate.number not in kept and candidate.weights:
-                discard(candidate.weights)
+            if candidate.number not in kept:
+                self.dropped.add(candidate.number)
+                if candidate.weights:
+                    discard(candidate.weights)
 
     def _fail(self, trial: Trial, reason: str, detail: str) -> None:
         self._note(trial, reason=reason, detail=detail)

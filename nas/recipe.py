@@ -13,6 +13,16 @@ OPTIMIZERS = ("sgd", "adamw")
 SCHEDULES = ("onecycle", "cosine", "stepwise", "constant")
 AUGMENTATIONS = ("flip", "shift", "cutout")
 MOST = 10**12  # of anything counted
+LIMITS = {
+    "resolution": 16_384,
+    "reference": 16_384,
+    "batch_size": 10**9,
+    "evaluations": 10**5,
+    "glance": 10**9,
+    "recalibration": 10**9,
+    "rungs": 64,
+}
+"""Largest values of what is at least 1: a recipe of a stranger's must not keep a search from ever beginning."""
 
 
 def _whole(value: object) -> bool:
@@ -94,8 +104,10 @@ class Recipe:
         _check(self.schedule in SCHEDULES, "schedule", f"one of {', '.join(SCHEDULES)}", self.schedule)
         for name in self.augment:
             _check(name in AUGMENTATIONS, "augment", f"out of {', '.join(AUGMENTATIONS)}", name)
-        for name in ("resolution", "reference", "batch_size", "evaluations", "glance", "recalibration", "rungs"):
-            _check(1 <= getattr(self, name) <= MOST, name, "at least 1", getattr(self, name))
+        for name, most in LIMITS.items():
+            value = getattr(self, name)
+            _check(value >= 1, name, "at least 1", value)
+            _check(value <= most, name, f"at most {most}", value)
         _check(0 <= self.steps <= MOST, "steps", "at least 0", self.steps)
         _check(self.epochs > 0 or self.steps > 0, "epochs", "more than 0", self.epochs)
         _check(self.lr > 0, "lr", "more than 0", self.lr)

@@ -18,15 +18,17 @@ import time
 from collections.abc import Callable, Container, Mapping, Sequence
 from functools import partial, wraps
 from random import random
+from sys import intern
 from threading import local
 from typing import Any
 from weakref import finalize
 
 from optuna import Study
+from optuna.distributions import BaseDistribution
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.storages import RDBStorage
 from optuna.storages._rdb import models
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Connection, event, select
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Query, aliased
@@ -58,6 +60,7 @@ class SharedStorage(RDBStorage):
         self.patience_s = patience_s
         self._mode = local()
         self._unwritten: list[tuple[Any, ...]] = []  # arguments of `_set_trial_param`
+        self._held: dict[tuple[str, BaseDistribution], BaseDistribution] = {}
         super().__init__(url, engine_kwargs)
         if self.engine.name == "sqlite":
             self.engine.dispose()  # connections made so far begin transactions in sqlite3's own way
@@ -72,6 +75,15 @@ class SharedStorage(RDBStorage):
             return patiently(call, _passing, "the storage", self.patience_s)
         finally:
             self._mode.writes = before
+
+    def _build_frozen_trial_from_trial_model(self, trial: models.TrialModel) -> FrozenTrial:
+        """As Optuna's, but what all trials have in common is held once: a search keeps thousands of them."""
+        built = super()._build_frozen_trial_from_trial_model(trial)
+        kinds = {intern(name): kind for name, kind in built.distributions.items()}
+        built.distributions = {name: self._held.setdefault((name, kind), kind) for name, kind in kinds.items()}
+        built.params = {intern(name): value for name, value in built.params.items()}
+        built.user_attrs = {intern(name): value for name, value in built.user_attrs.items()}
+        return built
 
     def _set_trial_param(self, *args: Any) -> None:
         self._unwritten.append(args)
