@@ -7,7 +7,7 @@ What goes in is measured first, on this machine: how long a sampler takes to pro
 holds the database for writing and how long a worker takes to read one trial of another (both by the real loop, on an
 SQLite file and, where PostgreSQL is installed, on a server). Durations of training are those of a study, or lognormal.
 
-What is simulated: each worker reads what is new (its own time, and the database's), proposes (its own time), writes
+What is simulated: each worker reads what is new (its own time), proposes (its own time), writes
 (the database's; one at a time on SQLite, `--cores` at a time on PostgreSQL) and trains. Left out: networks, and that a
 database grows slower with its tables. Efficiency is training over all of the workers' time.
 
@@ -30,11 +30,11 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 from typing import Any
 
-import numpy as np
 import optuna
 import plotly.graph_objects as go
 from optuna.trial import TrialState, create_trial
@@ -60,7 +60,7 @@ OTHERS = 40  # trials by which reading is timed
 
 @dataclass(frozen=True)
 class Costs:
-    """Seconds of everything but training. proposing: by trials in the study, read between by straight lines.
+    """Seconds of everything but training. proposing: by trials in the study, read between and beyond by straight lines.
 
     write_s: that a trial holds the database. read_s: of a worker, for one trial of another. servers: writers at once.
     """
@@ -73,8 +73,10 @@ class Costs:
     proxied: bool = False
 
     def propose_s(self, trials: int) -> float:
-        sizes, seconds = zip(*self.proposing, strict=True)
-        return float(np.interp(trials, sizes, seconds)) / self.batch
+        if trials <= self.proposing[0][0]:
+            return self.proposing[0][1] / self.batch
+        (n, a), (m, b) = next((pair for pair in pairwise(self.proposing) if trials <= pair[1][0]), self.proposing[-2:])
+        return max(0.0, a + (b - a) * (trials - n) / (m - n)) / self.batch
 
 
 # -------------------------------------------------------------------------------------- measuring
@@ -110,7 +112,7 @@ def proposing(name: str) -> tuple[tuple[int, float], ...]:
     return tuple(rows)
 
 
-def database(storage: str, folder: Path) -> tuple[float, float]:
+def writing(storage: str, folder: Path) -> tuple[float, float]:
     """Seconds that a trial writes, and that a worker takes to read one of another's, by the real loop."""
     from tests.nas.searching import search
 
@@ -135,12 +137,19 @@ def measured(names: Sequence[str], cores: int) -> dict[str, Costs]:
 
         if programs := binaries():
             storages["PostgreSQL"] = (stack.enter_context(launched(programs)).fresh(), cores)
-        taken = {name: database(url, folder / name) for name, (url, _) in storages.items()}
+        taken = {name: writing(url, folder / name) for name, (url, _) in storages.items()}
         for sampler in names:
             times = proposing(sampler)
             for name, (_, servers) in storages.items():
                 found[f"{sampler}, {name}"] = Costs(times, *taken[name], servers)
     return found
+
+
+def known(path: Path) -> dict[str, Costs]:
+    """What an earlier run measured."""
+    said = json.loads(path.read_text())["costs"]
+    made = {name: Costs(**each | {"proposing": tuple(map(tuple, each["proposing"]))}) for name, each in said.items()}
+    return {name: each for name, each in made.items() if not each.proxied}
 
 
 # -------------------------------------------------------------------------------------- simulating
@@ -173,11 +182,14 @@ def efficiency(costs: Costs, workers: int, durations: Sequence[float], trials: i
     return {name: seconds / total for name, seconds in spent.items()} | {"trials_a_minute": 60 * trials / end}
 
 
-def recorded(storage: str | None, median_s: float) -> list[float]:
-    """Seconds of training of a study's candidates; without one, lognormal ones around a median (σ 0.4)."""
-    if storage is None:
-        rng = Random(0)
-        return [median_s * math.exp(rng.gauss(0, 0.4)) for _ in range(1000)]
+def lognormal(median_s: float) -> list[float]:
+    """Seconds of training around a median (σ 0.4)."""
+    rng = Random(0)
+    return [median_s * math.exp(rng.gauss(0, 0.4)) for _ in range(1000)]
+
+
+def recorded(storage: str) -> list[float]:
+    """Seconds of training of a study's candidates."""
     return [c.seconds for c in open_study(storage).complete() if c.seconds]
 
 
@@ -214,46 +226,47 @@ def drawn(rows: dict[str, dict[int, dict[str, float]]]) -> go.Figure:
 
 
 def limit(points: dict[int, dict[str, float]], least: float = 0.9) -> str:
-    """The first number of workers below an efficiency, and what takes the time there."""
+    """The first number of workers below an efficiency, what takes the time there, and the efficiency of the most."""
+    last = f"{points[max(points)]['training']:.0%} at {max(points)} workers"
     for workers, shares in points.items():
         if shares["training"] < least:
             rest = {name: shares[name] for name in ("proposing", "reading", "writing")}
             most = max(rest, key=lambda name: rest[name])
-            return f"below {least:.0%} at {workers} workers, by {most} ({rest[most]:.0%})"
-    return f"{least:.0%} or more up to {max(points)} workers"
+            return f"below {least:.0%} at {workers} workers, by {most} ({rest[most]:.0%}); {last}"
+    return f"{least:.0%} or more; {last}"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--samplers", default="known_cost,tpe,evolution,random")
     parser.add_argument("--durations", metavar="STORAGE", help="of this study's candidates (default: lognormal)")
-    parser.add_argument("--median", type=float, default=60.0, metavar="S", help="of lognormal durations")
-    parser.add_argument("--each", type=int, default=4, metavar="N", help="trials of each worker, 1,000 in all at least")
+    parser.add_argument("--medians", default="10,60", metavar="S,…", help="of lognormal durations")
+    parser.add_argument("--each", type=int, default=8, metavar="N", help="trials of each worker, 1,000 in all at least")
     parser.add_argument("--cores", type=int, default=4, help="of the PostgreSQL server: writers at once")
     parser.add_argument("--batch", type=int, default=16, help="trials proposed at once, where that is the remedy")
     parser.add_argument("--macro", type=Path, metavar="FILE.json", help="NAS-Bench-Macro, for the quality")
     parser.add_argument("--evaluations", type=int, default=256)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--costs", type=Path, metavar="FILE", help="what an earlier run measured (its --json)")
     parser.add_argument("--plot", type=Path, metavar="FILE")
     parser.add_argument("--json", type=Path, metavar="FILE")
     args = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    durations = recorded(args.durations, args.median)
-    costs = measured(args.samplers.split(","), args.cores)
-    first = (
-        f"{args.samplers.split(',')[0]}, {'PostgreSQL' if any('PostgreSQL' in name for name in costs) else 'SQLite'}"
-    )
+    costs = known(args.costs) if args.costs else measured(args.samplers.split(","), args.cores)
+    first = next(name for name in reversed(costs) if name.startswith(args.samplers.split(",")[0]))
     costs[f"{first}, proxied"] = replace(costs[first], proxied=True)
     costs[f"{first}, proxied and batched"] = replace(costs[first], proxied=True, batch=args.batch)
-    print(f"training takes {statistics.median(durations):.1f} s in the median")
+    drawn_from = [lognormal(float(median)) for median in args.medians.split(",")]
+    lengths = [recorded(args.durations)] if args.durations else drawn_from
     rows: dict[str, dict[int, dict[str, float]]] = {}
     for name, own in costs.items():
         asks = ", ".join(f"{1e3 * seconds:.1f} ms after {size}" for size, seconds in own.proposing)
-        print(
-            f"{name}: proposing {asks}; a trial writes {1e3 * own.write_s:.1f} ms, is read in {1e3 * own.read_s:.2f} ms"
-        )
-        rows[name] = {w: efficiency(own, w, durations, max(1000, args.each * w)) for w in WORKERS}
-        print(f"    {limit(rows[name])}", flush=True)
+        database = f"writing {1e3 * own.write_s:.1f} ms, reading {1e3 * own.read_s:.2f} ms a trial"
+        print(f"{name}: proposing {asks}; {database}")
+        for durations in lengths:
+            about = f"{name}, {statistics.median(durations):.0f} s"
+            rows[about] = {w: efficiency(own, w, durations, max(1000, args.each * w)) for w in WORKERS}
+            print(f"    training of {statistics.median(durations):.0f} s: {limit(rows[about])}", flush=True)
     said: dict[str, Any] = {"costs": {n: asdict(c) for n, c in costs.items()}, "shares": rows}
     if args.macro:
         said["missing"] = quality(macro(args.macro), args.evaluations, args.seeds)

@@ -158,7 +158,7 @@ def _study() -> dict[str, Any]:
     point = {"samples": 10, "loss": 1.0, "accuracy": 0.5, "seconds": 1.0}
     attrs = {"arch": str(_cheap()), "curve": [point], "pixels": 32, "seed": 3, "timings": {"training": 1.0}}
     attrs |= {"proposals": {"proposed": 1}, "reason": "", "worker": {"host": "h", "pid": 5, "started": "1"}}
-    late = {"retry_of": 0, "rungs": [point], "before_s": 1.0, "latency_ms": 2.0, "promotes": 1}
+    late = {"retry_of": 0, "rungs": [point], "before_s": 1.0, "latency_ms": 2.0, "promotes": 0}
     return {"meta": meta, "values": [0.5, 1e6], "first": attrs, "second": attrs | late}
 
 
