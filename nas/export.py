@@ -152,8 +152,8 @@ def _read(path: Path) -> dict[str, Tensor]:
         raise UserError(
             f"weights must be a safetensors file or a state dict of tensors, but {path} is neither"
         ) from None
-    except (OSError, RuntimeError, ValueError, EOFError) as error:
-        raise UserError(f"weights must be a safetensors file or a state dict, but {path} says: {error}") from None
+    except Exception as error:  # torch's reader fails in as many ways as a file can be damaged
+        raise UserError(f"weights must be a safetensors file or a state dict, but {path} says: {error!r}") from None
     if not isinstance(found, dict) or not all(isinstance(value, torch.Tensor) for value in found.values()):
         raise UserError(f"weights must be a state dict, names with tensors, but {path} holds something else")
     return found

@@ -109,6 +109,10 @@ TRIAL: Rules = {
 }
 
 
+UNSAID: dict[str, Any] = {"budget": "", "data": "unknown data", "classes": [], "seed": 0, "sampler": "unknown"}
+"""What is taken where a study does not say it; nothing goes on with such a study, for it differs from any command."""
+
+
 def check_study(name: str, meta: object) -> dict[str, Any]:
     """What a study says of itself; raise `UserError` when that is of the wrong kind, or something is missing."""
     if not isinstance(meta, dict):
@@ -118,7 +122,7 @@ def check_study(name: str, meta: object) -> dict[str, Any]:
             raise UserError(f"a study must say its {wanted}, but {name} does not: it was not made by this tool")
     _check(f"study {name}", meta, STUDY)
     Recipe.from_json(meta["recipe"])
-    return meta
+    return {**UNSAID, "data_classes": meta["num_classes"], **meta}
 
 
 def check_trial(name: str, number: int, attrs: Mapping[str, Any]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import time
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,7 @@ def changed(draw: st.DrawFn, seeds: list[bytes]) -> bytes:
             keys = sorted(at) if isinstance(at, dict) else range(len(at))
             key: Any = draw(st.sampled_from(list(keys)))
             if not isinstance(at[key], (dict, list)) or not at[key] or draw(st.integers(0, 3)) == 0:
-                at[key] = draw(st.sampled_from(WORTHLESS))
+                at[key] = deepcopy(draw(st.sampled_from(WORTHLESS)))  # later changes go into it
                 break
             at = at[key]
     return json.dumps(body).encode()
@@ -117,6 +118,18 @@ def test_what_is_wrong_is_refused_in_a_sentence(name: str) -> None:
     feed()
 
 
+CHANGES: list[dict[str, Any]] = [
+    {"machine": {}},
+    {"spaces": 5},
+    {"constant_ms": float("inf")},
+    {"setting": {"threads": {"a": 1}}},
+]
+
+
+def changed_table(**change: Any) -> bytes:
+    return json.dumps(json.loads(readings("latency_table")[0]) | change).encode()
+
+
 FOUND: list[tuple[str, bytes]] = [
     ("recipe", b'{"seed": "x"}'),
     ("recipe", b'{"evaluations": 2.5}'),
@@ -124,6 +137,7 @@ FOUND: list[tuple[str, bytes]] = [
     ("recipe", b'{"data": 5}'),
     ("recipe", b"[" * 100_000),
     ("latency_table", b"[" * 100_000),
+    *(("latency_table", changed_table(**change)) for change in CHANGES),
 ]
 """What was found once."""
 

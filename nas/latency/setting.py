@@ -22,6 +22,14 @@ class Setting:
     batch: int = 1
     precision: str = "fp32"
 
+    def __post_init__(self) -> None:
+        """Raise `ValueError` where a field is of the wrong kind: tables come from files."""
+        texts, counts = (self.backend, self.device, self.precision), (self.threads, self.batch)
+        if not all(isinstance(text, str) for text in texts) or not all(type(n) is int and n >= 1 for n in counts):
+            raise ValueError(
+                f"a setting is a backend, a device, threads, images and a precision, but got {self!r:.200}"
+            )
+
     @property
     def own_thread(self) -> bool:
         """Whether all work is done by the calling thread."""

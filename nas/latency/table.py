@@ -64,18 +64,18 @@ class Table:
         if values["format"] != FORMAT:
             raise ValueError(f"its format is {values['format']!r}")
         numbers = [values["scale"], *values["parts"].values(), *values["rates"].values()]
-        if not all(0 <= float(number) < 1e9 for number in numbers):
+        if not all(0 <= float(number) < 1e9 for number in (*numbers, abs(values["constant_ms"]))):
             raise ValueError("a number is negative or too large")
         return Table(
             Setting(**values["setting"]),
-            dict(values["machine"]),
+            {"processor": str(values["machine"]["processor"])} | {str(k): str(v) for k, v in values["machine"].items()},
             str(values["date"]),
             {str(key): float(ms) for key, ms in values["parts"].items()},
             tuple(Whole(**network) for network in values["networks"]),
             float(values["scale"]),
             float(values["constant_ms"]),
             {str(name): float(ns) for name, ns in values["rates"].items()},
-            tuple(values["spaces"]),
+            tuple(map(str, values["spaces"])),
             str(values["clock"]),
         )
 
