@@ -22,14 +22,26 @@ ray = pytest.importorskip("ray", reason="the extra `ray` is not installed")
 @pytest.fixture
 def nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A cluster whose head and second node have one CPU each."""
-    from ray.cluster_utils import Cluster
-
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    memory = {"object_store_memory": 80 * 2**20, "num_cpus": 1}
-    made = Cluster(initialize_head=True, head_node_args={**memory, "include_dashboard": False})
-    made.second = made.add_node(**memory)
+    made = started(attempts=3)
     yield made
     made.shutdown()
+
+
+def started(attempts: int) -> Any:
+    """Ray gives a node 30 s to start, whatever else a machine has to do: again, then."""
+    from ray.cluster_utils import Cluster
+
+    memory = {"object_store_memory": 80 * 2**20, "num_cpus": 1}
+    made = Cluster(initialize_head=True, head_node_args={**memory, "include_dashboard": False})
+    try:
+        made.second = made.add_node(**memory)
+    except Exception:
+        made.shutdown()
+        if attempts == 1:
+            raise
+        return started(attempts - 1)
+    return made
 
 
 def running(stored: Stored) -> dict[int, int]:
