@@ -69,8 +69,8 @@ def guard(server: Flask, site: Site, token: str = "") -> None:
 
 def _place(error: Exception) -> str:
     """An error in a line, with the innermost place of this project's where it was raised."""
-    frames = [f for f in extract_tb(error.__traceback__) if Path(f.filename).parent.name in OWN] or [None]
-    where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames[-1] else ""
+    frames = [f for f in extract_tb(error.__traceback__) if Path(f.filename).parent.name in OWN]
+    where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
     return f"{type(error).__name__}: {str(error)[:200]!r}{where}"
 
 
