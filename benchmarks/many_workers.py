@@ -43,8 +43,8 @@ from tables import Table, macro
 from nas import samplers
 from nas.budgeted import BudgetedSampler
 from nas.figures import write
+from nas.known_cost.proposal import Known, Options, propose
 from nas.loop import Limits
-from nas.samplers.exact_cost import Known, Options, propose
 from nas.samplers.from_optuna import distribution
 from nas.store import open_study
 from search_spaces.budget import Budget
