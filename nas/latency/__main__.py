@@ -35,6 +35,7 @@ examples:
   python -m nas.latency --zoo mobilenet_v2 --backend compile --threads 2 --batch 8 --precision bf16
   python -m nas.latency --space mobile --build cpu
   python -m nas.latency --space mobile --check cpu --networks 50
+  python -m nas.latency --show cpu --plot flops.html
   python -m nas.search  --space mobile --budget "300MFLOPs, 8ms@cpu"
 """
 
@@ -51,6 +52,7 @@ def parser() -> argparse.ArgumentParser:
     does = tables.add_mutually_exclusive_group()
     does.add_argument("--build", metavar="TABLE", help="time the space's parts that this table lacks, and keep them")
     does.add_argument("--check", metavar="TABLE", help="its predictions of networks it never saw, beside measurements")
+    does.add_argument("--show", metavar="TABLE", help="FLOPs a second by family of blocks; nothing is timed")
     tables.add_argument("--networks", type=positive, default=50, metavar="N", help="random networks of --check")
     tables.add_argument("--plot", type=Path, metavar="FILE", help="FLOPs against latency, to FILE.html or FILE.png")
     tables.add_argument("--seed", type=int, default=0, help="of the networks that are drawn")
@@ -96,6 +98,8 @@ def main(argv: list[str] | None = None) -> int:
         from nas.figures import check_path
 
         check_path(args.plot)
+    if args.show:
+        return _show(args)
     if args.build or args.check:
         if not args.space:
             raise UserError("a table is of a space, but got none: add --space mobile")
@@ -106,6 +110,8 @@ def main(argv: list[str] | None = None) -> int:
         return _build(args, deployed, setting) if args.build else _check(args, deployed, plan)
     if args.space:
         raise UserError("with a space goes --build TABLE or --check TABLE, but got neither")
+    if args.plot:
+        raise UserError("a plot is of a table, but got none: add --show TABLE")
     return _time(args, setting, plan)
 
 
@@ -211,13 +217,25 @@ def _check(args: argparse.Namespace, deployed: Deployed, plan: Plan) -> int:
     return 0
 
 
+def _show(args: argparse.Namespace) -> int:
+    from nas.figures.latency import data, told
+    from nas.latency.table import read
+
+    table = read(args.show)
+    found = data(table)
+    print(json.dumps({**asdict(found), "ends": found.ends}) if args.json else "\n".join((str(table), *told(found))))
+    _plot(args, table)
+    return 0
+
+
 def _plot(args: argparse.Namespace, table: Table) -> None:
     if args.plot:
         from nas.figures import write
         from nas.figures.latency import data, plot
+        from nas.report import note
 
         write(plot(data(table)), args.plot)
-        print(f"written to {args.plot}")
+        note(f"written to {args.plot}")
 
 
 if __name__ == "__main__":

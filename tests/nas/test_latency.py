@@ -350,7 +350,7 @@ def test_the_command_builds_checks_and_a_budget_uses_the_table(
 
 
 def test_the_figure_groups_blocks_by_family_and_knows_its_ends() -> None:
-    from nas.figures.latency import data, plot
+    from nas.figures.latency import data, plot, told
     from search_spaces.cost import cost
 
     texts = sorted(map(str, written_out("flat")))[:20]
@@ -362,9 +362,12 @@ def test_the_figure_groups_blocks_by_family_and_knows_its_ends() -> None:
         "head" not in k and "stem" not in k for k in priced("flat").parts
     )
     rates_ = [cost(Arch.parse(text), 3, CLASSES).flops / 1e6 / (1 + i) for i, text in enumerate(texts)]
-    (slow, least), (fast, most) = found.ends
-    assert (least, most) == (pytest.approx(min(rates_)), pytest.approx(max(rates_)))
-    assert (slow, fast) == (texts[rates_.index(min(rates_))], texts[rates_.index(max(rates_))])
+    slow, fast = found.ends
+    assert (slow.gflops_a_second, fast.gflops_a_second) == (pytest.approx(min(rates_)), pytest.approx(max(rates_)))
+    assert (slow.arch, fast.arch) == (texts[rates_.index(min(rates_))], texts[rates_.index(max(rates_))])
+    assert slow.mflops / slow.ms == pytest.approx(slow.gflops_a_second)
+    assert [row[0] for row in found.rows] == [f.name for f in found.families] + ["whole networks"]
+    assert any(slow.arch in line for line in told(found))
     assert len(plot(found).data) == 3
 
 
