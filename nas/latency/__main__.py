@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -171,8 +171,6 @@ def _networks(args: argparse.Namespace) -> list[tuple[str, Arch]]:
 
 
 def _build(args: argparse.Namespace, deployed: Deployed, setting: Setting) -> int:
-    from dataclasses import replace
-
     from nas.latency.build import EACH, extended, new_table
     from nas.latency.table import path_of, read, write
     from nas.report import note
@@ -195,7 +193,10 @@ def _build(args: argparse.Namespace, deployed: Deployed, setting: Setting) -> in
         print(json.dumps({"path": str(path), "parts": len(table.parts), "scale": table.scale}, indent=2))
         return 0
     print(f"{path}: {table}")
-    print(f"a network takes {table.constant_ms:.3g} ms + {table.scale:.3f} × the sum of its parts")
+    print(
+        f"a network takes {table.constant_ms:.3g} ms + {table.scale:.3f} × the sum of its parts; entries weigh "
+        f"{table.trust:.0%}, what like parts take the rest"
+    )
     print(f"check it:  python -m nas.latency --space {args.space} --check {args.build}")
     print(f'use it:    python -m nas.search --space {args.space} --budget "300MFLOPs, 8ms@{args.build}"')
     _plot(args, table)
@@ -204,15 +205,23 @@ def _build(args: argparse.Namespace, deployed: Deployed, setting: Setting) -> in
 
 def _check(args: argparse.Namespace, deployed: Deployed, plan: Plan) -> int:
     from nas.latency.backends import find
-    from nas.latency.build import wholes
+    from nas.latency.build import fitted, pace_of, wholes
     from nas.latency.check import check
     from nas.latency.table import read
 
     table = read(args.check)
     drawn = Random(f"check {args.seed}")  # another sequence than the calibration's
     backend = find(table.setting)
-    found = check(table, list(wholes(backend, table.setting, deployed, max(3, args.networks), drawn, plan)))
-    print(json.dumps(asdict(found), indent=2) if args.json else f"{table}\n{found}")
+    pace, _ = pace_of(table, backend, deployed, plan)
+    networks = list(wholes(backend, table.setting, deployed, max(3, args.networks), drawn, plan, pace))
+    found, rates_alone = check(table, networks), check(fitted(replace(table, trust=0.0)), networks)
+    if args.json:
+        print(json.dumps({**asdict(found), "rates_alone": asdict(rates_alone), "pace": pace.range}, indent=2))
+    else:
+        least, most = pace.range
+        print(f"{table}\n{found}")
+        print(f"without the blocks' own entries: {rates_alone}")
+        print(f"the reference took {least:.2f} to {most:.2f} times its usual; all ms are at the usual")
     _plot(args, table)
     return 0
 
