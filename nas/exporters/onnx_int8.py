@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +47,7 @@ def export(package: Package, out: Path, name: str = "network") -> Path:
     images, side = package.images(), package.trained_side
     with tempfile.TemporaryDirectory() as scratch:
         plain, small = Path(scratch) / f"{name}.onnx", Path(scratch) / f"{name}{SUFFIX}"
-        fp32.write(replace(package, arch=package.arch.at(side)), plain)
+        fp32.write(package.at(side), plain)
         _quantise(plain, small, images, side)
         proof = _judged(_session(runtime, plain), _session(runtime, small), images, side)
         return deliver(package, small, out, f"{name}.int8", {"runtime": f"onnxruntime {runtime.__version__}", **proof})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -114,6 +114,10 @@ class Package:
         if "weights" in self.provenance:
             return "not measured here: the weights are another implementation's"
         return "none: the weights are a fresh initialisation, never trained"
+
+    def at(self, side: int) -> Package:
+        """The same weights for images of another size."""
+        return replace(self, arch=self.arch.at(side))
 
     def module(self) -> nn.Sequential:
         """The search's own module with these weights, in eval mode."""

@@ -77,7 +77,7 @@ def _add_how(result: argparse.ArgumentParser) -> None:
     how.add_argument("--rounds", type=positive, default=plan.rounds, metavar="N", help="of which one must be quiet")
     how.add_argument(
         "--spread",
-        type=float,
+        type=_share,
         default=plan.spread,
         metavar="X",
         help="part of the median that the middle half may span",
@@ -88,6 +88,17 @@ def _add_how(result: argparse.ArgumentParser) -> None:
         default=plan.clock,
         help="cpu: the time that the one thread had its core, for machines that are never quiet",
     )
+
+
+def _share(text: str) -> float:
+    """A share of the median: a number above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"a share of the median above 0 is needed, such as 0.1, but got {text!r}")
+    return value
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -7,6 +7,7 @@ table is a multiple of the reference's own time at that moment, told in ms at th
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from statistics import median
@@ -15,6 +16,8 @@ from typing import TypeVar
 from nas.latency.measure import Noisy, Plan, passes
 
 STEADY = 0.1  # what the reference may change by while something is timed
+USUAL = 0.15  # what it may be off its usual time, to begin
+PATIENCE_S = 4.0  # that is waited for this; a machine that has changed for good is timed as it is
 PASSES = 5
 Timed = TypeVar("Timed")
 
@@ -41,7 +44,7 @@ class Pace:
 
     def around(self, timed: Callable[[], Timed]) -> tuple[Timed, float]:
         """What `timed` returns, and the reference's ms meanwhile; raise `Noisy` when that changed."""
-        before = self._now_ms()
+        before = self._settled_ms()
         found = timed()
         after = self._now_ms()
         if not 1 - STEADY <= before / after <= 1 + STEADY:
@@ -50,6 +53,14 @@ class Pace:
                 f"{before:.3g} ms before and {after:.3g} ms after: close other programs"
             )
         return found, (before + after) / 2
+
+    def _settled_ms(self) -> float:
+        """The reference's ms once it is near the usual, or when patience ends."""
+        end, now = time.monotonic() + PATIENCE_S, self._now_ms()
+        while abs(now / self.usual_ms - 1) > USUAL and time.monotonic() < end:
+            time.sleep(0.05)
+            now = self._now_ms()
+        return now
 
     def _now_ms(self) -> float:
         done = passes(self._run, self._plan, self._own_thread)

@@ -23,6 +23,7 @@ from nas.fold import fold
 from nas.latency import __main__ as command
 from nas.latency import build as building
 from nas.latency import measure as measuring
+from nas.latency import pace as pacing
 from nas.latency import rates, table
 from nas.latency.backends import find as backend
 from nas.latency.backends import names as backends
@@ -351,6 +352,7 @@ def test_a_machine_that_changes_its_speed_leaves_the_table_as_it_was(
 
     around = Pace.around
     monkeypatch.setattr(Pace, "around", paced)
+    monkeypatch.setattr(pacing, "PATIENCE_S", 0.0)
     *_, found = building.extended(building.new_table(CPU), deployed, seed=0, note=lambda text: None)
     assert found.parts == pytest.approx(steady.parts, rel=1e-3)
     assert found.scale == pytest.approx(1, abs=1e-2)
@@ -364,6 +366,15 @@ def test_what_was_timed_while_the_pace_changed_is_refused(monkeypatch: pytest.Mo
     clock.script = iter([(10, 10)] * 5 + [(12, 12)] * 5)
     with pytest.raises(Noisy, match="a network took 10 ms before and 12 ms after"):
         pace.around(lambda: None)
+
+
+def test_the_usual_pace_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pacing.time, "sleep", lambda seconds: None)
+    clock = scripted(monkeypatch, (10, 10))
+    clock.script = iter([(20, 20)] * 15 + [(11, 11)] * 100)
+    pace = Pace(clock, Plan(warmup=0), own_thread=True, usual_ms=10)
+    assert pace.around(lambda: "timed") == ("timed", pytest.approx(11))
+    assert pace.range == (pytest.approx(1.1), pytest.approx(2))
 
 
 def test_entries_are_drawn_towards_the_rates_as_far_as_they_are_not_trusted() -> None:
