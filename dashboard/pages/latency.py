@@ -48,7 +48,8 @@ def shown(found: Table) -> Any:
     """The figure, its table, and the networks at both ends."""
     latencies = latency.data(found)
     figure = latency.plot(latencies)
-    figure.update_layout(template=template(), title=None, paper_bgcolor=CLEAR, plot_bgcolor=CLEAR)
+    legend = {"orientation": "v", "x": 1.01, "xanchor": "left", "y": 1, "yanchor": "top"}
+    figure.update_layout(template=template(), title=None, paper_bgcolor=CLEAR, plot_bgcolor=CLEAR, legend=legend)
     figure.update_traces(marker_color=TEXT, selector=lambda trace: trace.name.startswith(latency.NETWORKS))
     rows = [
         [name.replace("_", " "), count, f"{rate:.2f}", f"{least:.2f}", f"{most:.2f}"]

@@ -124,7 +124,7 @@ def plot(found: Latencies) -> Any:
 
     figure = go.Figure()
     for i, family in enumerate(found.families):
-        label = f"{family.name}, {family.gflops_a_second:.1f}"
+        label = f"{family.name.replace('_', ' ')}, {family.gflops_a_second:.1f}"
         figure.add_trace(_dots(family, label, COLOURS[i] if i < len(COLOURS) else GREY, 6))
     if found.networks is not None:
         label = f"{found.networks.name}, {found.networks.gflops_a_second:.1f}"
