@@ -39,6 +39,7 @@ _IMPORTS = {
     "OrderedDict": "from collections import OrderedDict",
     "Callable": "from collections.abc import Callable",
     "Sequence": "from collections.abc import Sequence",
+    "suppress": "from contextlib import suppress",
     "partial": "from functools import partial",
     "Path": "from pathlib import Path",
     "Any": "from typing import Any",

@@ -129,10 +129,8 @@ def register() -> None:
     register_model(create)
 
 
-try:
+with suppress(ImportError, KeyError):  # no timm, or this file was not imported by name: nothing else needs it
     register()
-except (ImportError, KeyError):  # no timm, or this file was not imported by name: nothing else needs it
-    pass
 '''
 
 
