@@ -194,16 +194,16 @@ def _run(folder: Path, name: str, probe: Path, package: Package, scratch: str) -
         "in_channels": channels,
         "num_classes": classes,
     }
-    script = Path(__file__).with_name("fresh_process.py")
+    script, shown = Path(__file__).with_name("fresh_process.py"), name if "." in name else f"{name}.py"
     command = [sys.executable, "-I", "-B", str(script), str(folder), name, str(probe), json.dumps(settings)]
     options: dict[str, Any] = {"cwd": scratch, "env": _environment(), "capture_output": True, "text": True}
     try:
         ran = subprocess.run(command, timeout=TIMEOUT_S, **options)
     except subprocess.TimeoutExpired:
-        raise ExportError(f"the exported module must answer within {TIMEOUT_S} s, but {name} did not") from None
+        raise ExportError(f"the exported module must answer within {TIMEOUT_S} s, but {shown} did not") from None
     if ran.returncode:
         said = (ran.stderr.strip().splitlines() or [f"exit status {ran.returncode}"])[-1]
-        raise ExportError(f"the exported module must load and run on its own, but {name} says: {said}")
+        raise ExportError(f"the exported module must load and run on its own, but {shown} says: {said}")
     found: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])
     return found
 
