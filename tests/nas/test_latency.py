@@ -405,12 +405,15 @@ def test_the_command_builds_checks_and_a_budget_uses_the_table(
     again = table.read("toy")
     assert again.parts == first.parts
     assert len(again.networks) == 2 * len(first.networks)
+    assert command.main(["--show", "toy"]) == 0
     with pytest.raises(UserError, match="a table grows on the machine and by the setting it began with"):
         command.main([*tail, "--build", "toy", "--threads", "2"])
     feasible = within(SMALL["flat"], Budget.parse("3ms@toy, 1G"), 3, CLASSES)
     _, its_cost = feasible.draw(Random(0))
     assert its_cost.latency_ns <= 3_000_000  # type: ignore[attr-defined]
     said = capsys.readouterr().out
+    assert "GFLOPs a second" in said
+    assert "rates_alone" in said
     assert json.loads(said[said.index("{") : said.rindex("}") + 1])["median_error"] < 1e-3
 
 
@@ -441,6 +444,14 @@ def test_the_command_says_what_is_missing() -> None:
         ([], "something must be timed"),
         (["--space", "mobile"], "goes --build TABLE or --check TABLE"),
         (["--build", "cpu"], "a table is of a space"),
+        (["--zoo", "mobilenet_v2", "--plot", "here.html"], "a plot is of a table"),
     ):
         with pytest.raises(UserError, match=said):
             command.main(argv)
+
+
+@pytest.mark.parametrize("spread", ["0", "-1", "nan", "much"])
+def test_a_spread_is_a_share(spread: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        command.main(["--zoo", "mobilenet_v2", "--spread", spread])
+    assert f"a share of the median above 0 is needed, such as 0.1, but got '{spread}'" in capsys.readouterr().err

@@ -409,7 +409,7 @@ def test_proof_in_a_process_without_this_project(tmp_path: Path) -> None:
     assert proof.awake_difference <= 1e-5
     assert proof.largest > 1e-3
     assert (proof.flops, proof.params) == (package.cost.flops, package.cost.params)
-    assert {path.suffix for path in (tmp_path / "a folder").iterdir()} == {".py", ".safetensors", ".json"}
+    assert {path.suffix for path in (tmp_path / "a folder").iterdir()} == {".py", ".safetensors", ".json", ".md"}
 
 
 def test_proof_sees_weights_that_were_tampered_with(tmp_path: Path) -> None:
