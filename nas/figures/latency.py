@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 COLOURS = ("#3566a8", "#b5443b", "#4f8f5b", "#c08a2e", "#8a63a6", "#2a9d8f", "#d98cb3", "#8d6e63", "#1f3f73", "#7fb3d9")
 NETWORKS = "whole networks"
+LOG = {"type": "log", "exponentformat": "none", "dtick": "D2"}  # 1, 2, 5, 10
 
 
 @dataclass(frozen=True)
@@ -132,8 +133,8 @@ def plot(found: Latencies) -> Any:
     figure.update_layout(
         template=template(),
         title={"text": "FLOPs against latency", "subtitle": {"text": found.about}},
-        xaxis={"title": {"text": "FLOPs, in millions"}, "type": "log", "exponentformat": "none"},
-        yaxis={"title": {"text": "latency, in ms"}, "type": "log", "exponentformat": "none"},
+        xaxis={"title": {"text": "FLOPs, in millions"}, **LOG},
+        yaxis={"title": {"text": "latency, in ms"}, **LOG},
         legend={"title": {"text": "GFLOPs a second, median"}},
         hovermode="closest",
     )
