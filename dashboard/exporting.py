@@ -15,7 +15,13 @@ if TYPE_CHECKING:
     from nas.exporters.package import Package
     from nas.store import Candidate
 
-LABELS = {"python_module": "Python module", "onnx": "ONNX"}
+LABELS = {
+    "python_module": "Python module",
+    "onnx": "ONNX",
+    "onnx_int8": "ONNX, int8",
+    "pt2": "torch.export",
+    "executorch": "ExecuTorch",
+}
 
 
 def formats() -> list[tuple[str, str, str]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
-from nas import cli
+from nas import cli, exporters
 from nas.cli import positive
 from nas.errors import UserError
 from search_spaces import zoo
@@ -25,15 +25,18 @@ if TYPE_CHECKING:
 SEED = 0
 """Of the initialisation of networks without trained weights."""
 DESCRIPTION = """\
-Take a network home as plain PyTorch: NAME.py (imports torch only), NAME.safetensors, NAME.json.
+Take a network home as plain PyTorch – NAME.py (imports torch only), NAME.safetensors, NAME.json – or for another
+runtime by --format. A model card, NAME.md, tells costs, accuracy, data and provenance.
 
 A fresh process that cannot import this project then loads it, and must find the same parameters,
-FLOPs and logits. Weights of nas.train are taken where there are any, else those of the search.
+FLOPs and logits; other formats are run in their own runtime. Weights of nas.train are taken where there are any,
+else those of the search.
 
 examples:
   python -m nas.export --study mobile-300MFLOPs-fashion-subset --best --out mobilenet
   python -m nas.export --study mobile-300MFLOPs-fashion-subset --trial 12 --out twelve --name twelve
   python -m nas.export --study mobile-300MFLOPs-fashion-subset --best --out mobilenet --format onnx
+  python -m nas.export --study mobile-300MFLOPs-fashion-subset --best --out mobilenet --format onnx_int8
   python -m nas.export --zoo mobilenet_v2 --weights mobilenet_v2-b0353104.pth --out v2
   python -m nas.export --arch "r224 | conv_stem(width=32) | … | pool_head(width=1280)" --out mine
 """
@@ -57,7 +60,7 @@ def parser() -> argparse.ArgumentParser:
         "--format",
         default="python_module",
         metavar="NAME",
-        help="python_module, or onnx (an extra of that name)",
+        help=f"one of {', '.join(exporters.names())}; onnx and onnx_int8 need the extra `onnx`, executorch its own",
     )
     result.add_argument("--name", default="network", help="name of the module and of its files")
     result.add_argument("--untrained", action="store_true", help="a fresh initialisation, even where weights exist")
@@ -76,7 +79,7 @@ def main(argv: list[str] | None = None) -> int:
     arch = _given(args)  # a mistake is told before torch is loaded
 
     from nas.exporters.proof import prove
-    from nas.exporters.python_module import check_name, export
+    from nas.exporters.python_module import check_name, export, write_card
 
     check_name(args.name)
     if args.weights:
@@ -88,26 +91,29 @@ def main(argv: list[str] | None = None) -> int:
     if args.format != "python_module":
         return _other_format(args, package)
     folder = export(package, args.out, args.name)
-    report = summary(package, prove(folder, package, args.name), folder, args.name)
+    proof = prove(folder, package, args.name)
+    write_card(package, folder, args.name, proof.told())
+    report = summary(package, proof, folder, args.name)
     print(json.dumps(report, indent=2, ensure_ascii=False) if args.json else pretty(report))
     return 0
 
 
 def _other_format(args: argparse.Namespace, package: Package) -> int:
     """Export in a format that proves itself."""
-    from nas import exporters
+    from nas.exporters.card import proof_lines
 
     exporter = exporters.find(args.format)
     folder = exporter.export(package, args.out, args.name)
-    report = json.loads((folder / f"{args.name}.json").read_text(encoding="utf-8"))
+    path = folder / f"{args.name}{exporter.SUFFIX}"
+    report = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     if args.json:
-        print(json.dumps(report, indent=2, ensure_ascii=False))
+        print(json.dumps({"path": str(path), "bytes": path.stat().st_size, **report}, indent=2, ensure_ascii=False))
         return 0
-    proof = report["proof"]
-    said = f"logits within {proof['difference']:.1e} of torch's, the largest {proof['largest']:.3g}"
-    print(f"{folder / args.name}.{args.format}: {exporter.ABOUT}")
+    print(f"{path}  {path.stat().st_size / 1e3:,.1f} kB: {exporter.ABOUT}")
+    print(f"{path.with_suffix('.md')}: the model card")
     print(f"  accuracy  {package.accuracy_text}")
-    print(f"  proved    by {proof['runtime']}: {said}")
+    for line in proof_lines(report["proof"]):
+        print(f"  {line}")
     return 0
 
 
@@ -188,6 +194,7 @@ def from_study(args: argparse.Namespace) -> Package:
 def trained(stored: Stored, candidate: Candidate, deployed_channels: int, deployed_classes: int) -> Package:
     """A study's network with its best weights; raise `UserError` when it has none."""
     from nas.exporters.package import Package
+    from nas.session import images_of
 
     weights, accuracy = _trained(stored, candidate)
     return Package(
@@ -200,6 +207,7 @@ def trained(stored: Stored, candidate: Candidate, deployed_channels: int, deploy
         accuracy=accuracy,
         provenance=_provenance(stored, candidate),
         record=_record(stored, candidate),
+        images=lambda: images_of(stored, "cpu", None),
     )
 
 

@@ -1,4 +1,4 @@
-"""Formats to take a network home in, one a file: each has `ABOUT`, one line, and `export(package, out, name)`."""
+"""Formats to take a network home in, one a file: each has `ABOUT`, `SUFFIX` and `export(package, out, name)`."""
 
 from __future__ import annotations
 
@@ -14,14 +14,16 @@ if TYPE_CHECKING:
     from nas.exporters.package import Package
 
 _HELPERS = (
-    *("body", "expressions", "features", "fresh_process", "functions", "package", "phrases", "proof", "source"),
+    *("body", "card", "delivery", "expressions", "features", "fresh_process", "functions", "package", "phrases"),
+    *("proof", "source", "timm_names"),
 )
 
 
 class Exporter(Protocol):
-    """A module of this package."""
+    """A module of this package. ABOUT: one line. SUFFIX: of the file that it writes first of all."""
 
     ABOUT: str
+    SUFFIX: str
 
     def export(self, package: Package, out: Path, name: str = "network") -> Path:
         """Write the network into the folder `out`, made if need be, and return that folder."""

@@ -1,7 +1,7 @@
-"""What `nas.exporters.proof` runs, by `python -I`: an exported module, used where this project is not.
+"""What `nas.exporters.proof` runs, by `python -I`: an export, used where this project is not.
 
-Arguments: folder, module name, probe (images, and the logits that are expected), settings as JSON.
-Prints what it found as JSON. Imports nothing of this project.
+Arguments: folder, module name, probe (images, and the logits that are expected), settings as JSON. A name with
+a suffix is torch.export's archive. Prints what it found as JSON. Imports nothing of this project.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ import sys
 import warnings
 from typing import Any
 
-PROJECT = ("nas", "search_spaces", "dashboard")
+REFUSED = ("nas", "search_spaces", "dashboard", "timm")  # an export registers with timm, and must do without
 
 
 class Refuse(importlib.abc.MetaPathFinder):
-    """Refuses this project, which an editable install would find from anywhere."""
+    """Refuses this project and timm, which would be found from anywhere."""
 
     def find_spec(self, fullname: str, path: object = None, target: object = None) -> None:
-        if fullname.partition(".")[0] in PROJECT:
+        if fullname.partition(".")[0] in REFUSED:
             raise ModuleNotFoundError(f"{fullname} is refused, as an exported module stands alone", name=fullname)
 
 
 def refuse_the_project() -> None:
-    """Make the project unimportable, and make sure that it is."""
+    """Make these unimportable, and make sure that it is."""
     sys.meta_path.insert(0, Refuse())
-    for name in PROJECT:
+    for name in REFUSED:
         try:
             importlib.import_module(name)
         except ModuleNotFoundError:
@@ -61,6 +61,19 @@ def examine(folder: str, name: str, probe: str, settings: dict[str, int]) -> dic
     return found
 
 
+def examine_program(path: str, probe: str) -> dict[str, Any]:
+    """How far the logits of an archive are from those expected, batch by batch; the worst, and the largest logit."""
+    import torch
+    from safetensors.torch import load_file
+
+    network, held = torch.export.load(path).module(), load_file(probe)
+    batches = [key.removeprefix("images.") for key in held if key.startswith("images.")]
+    found = [compare(network, held[f"images.{key}"], held[f"logits.{key}"]) for key in batches]
+    if any(one["difference"] is None for one in found):
+        return next(one for one in found if one["difference"] is None)
+    return {key: repr(max(float(one[key]) for one in found)) for key in ("difference", "largest")}
+
+
 def compare(network: Any, images: Any, expected: Any) -> dict[str, Any]:
     """Largest difference of a logit and largest logit, as text because JSON knows no infinity."""
     import torch
@@ -79,4 +92,7 @@ if __name__ == "__main__":
     warnings.simplefilter("ignore")  # fvcore imports and traces with deprecated calls
     logging.disable(logging.CRITICAL)
     folder, name, probe, settings = sys.argv[1:]
-    print(json.dumps(examine(folder, name, probe, json.loads(settings))))
+    if "." in name:
+        print(json.dumps(examine_program(os.path.join(folder, name), probe)))
+    else:
+        print(json.dumps(examine(folder, name, probe, json.loads(settings))))

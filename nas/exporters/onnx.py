@@ -1,8 +1,7 @@
-"""A network as one ONNX file: dynamic batch, batch norm folded, proved by ONNX Runtime."""
+"""A network as one ONNX file: dynamic batch, batch norms folded, proved by ONNX Runtime."""
 
 from __future__ import annotations
 
-import json
 import logging
 import tempfile
 import warnings
@@ -12,67 +11,73 @@ from typing import Any
 import torch
 from torch import nn
 
+from nas.exporters.delivery import deliver
 from nas.exporters.package import ExportError, Package
-from nas.exporters.python_module import check_name, spec
-from nas.files import write_together
+from nas.exporters.proof import Compared, compared
+from nas.exporters.python_module import check_name
+from search_spaces.folding import pairs
 
-ABOUT = "one ONNX file with a dynamic batch, run and compared in ONNX Runtime"
-SUFFIXES = (".onnx", ".json")
+ABOUT = "one ONNX file with a dynamic batch, batch norms folded, run and compared in ONNX Runtime"
+SUFFIX = ".onnx"
 OPSET = 20
-TOLERANCE = 1e-4  # of the largest logit: other kernels sum in another order
-BATCHES = (1, 3)
 
 
 def export(package: Package, out: Path, name: str = "network") -> Path:
-    """Write NAME.onnx and NAME.json into the folder `out`, made if need be, and return it.
+    """Write NAME.onnx, NAME.json and NAME.md into the folder `out`, made if need be, and return it.
 
     Images (batch, C, H, W) at the network's resolution → logits (batch, classes). Raise `ExportError` when the
     packages of the extra `onnx` are missing, or when ONNX Runtime does not compute the same.
     """
     check_name(name)
-    onnx, runtime = _packages()
-    network = package.module()
-    _, channels, _ = package.as_trained
-    side = package.arch.resolution
+    _, runtime = packages()
     with tempfile.TemporaryDirectory() as scratch:
-        path = Path(scratch) / f"{name}.onnx"
-        _write(network, torch.zeros(2, channels, side, side), path)
-        onnx.checker.check_model(str(path), full_check=True)
-        difference, largest = compare(runtime, path, network, channels, side)
-        if difference > TOLERANCE * max(1.0, largest):
-            raise ExportError(f"an ONNX file must compute the same, but its logits differ by {difference:.1e}")
-        try:
-            proof = {"runtime": f"onnxruntime {runtime.__version__}", "difference": difference, "largest": largest}
-            told = json.dumps({**spec(package, name), "proof": proof}, indent=2) + "\n"
-            write_together(
-                {
-                    out / f"{name}.onnx": lambda aside: aside.write_bytes(path.read_bytes()),
-                    out / f"{name}.json": lambda aside: aside.write_text(told, encoding="utf-8"),
-                }
-            )
-        except OSError as error:
-            raise ExportError(f"an export needs a folder that can be written, but {out} says: {error}") from None
-    return out
+        path = Path(scratch) / f"{name}{SUFFIX}"
+        write(package, path)
+        found = compare(runtime, path, package.module(), package.in_channels, package.arch.resolution)
+        found.check("an ONNX file")
+        return deliver(package, path, out, name, found.proof(f"onnxruntime {runtime.__version__}"))
 
 
-def compare(runtime: Any, path: Path, network: nn.Module, channels: int, side: int) -> tuple[float, float]:
-    """Largest difference of a logit between ONNX Runtime and torch over two seeded batches, and the largest logit."""
+def write(package: Package, path: Path) -> None:
+    """The folded network as a checked ONNX file; raise `ExportError` when a batch norm that can be folded is left."""
+    onnx, _ = packages()
+    arch, channels, classes = package.as_trained
+    network = package.folded()
+    _trace(network, torch.zeros(2, channels, arch.resolution, arch.resolution), path)
+    onnx.checker.check_model(str(path), full_check=True)
+    left = sum(node.op_type == "BatchNormalization" for node in onnx.load(str(path)).graph.node)
+    norms = sum(isinstance(part, nn.BatchNorm2d) for part in package.module().modules())
+    unfoldable = norms - len(pairs(arch.layer(channels, classes)))
+    if left > unfoldable:
+        raise ExportError(f"an ONNX file must hold at most {unfoldable} batch norms once folded, but it holds {left}")
+
+
+def compare(runtime: Any, path: Path, network: nn.Module, channels: int, side: int) -> Compared:
+    """ONNX Runtime beside torch."""
     session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     (given,) = session.get_inputs()
-    generator = torch.Generator().manual_seed(0)
-    difference = largest = 0.0
-    for batch in BATCHES:
-        images = torch.randn(batch, channels, side, side, generator=generator)
-        with torch.no_grad():
-            wanted = network(images)
+
+    def run(images: torch.Tensor) -> torch.Tensor:
         (got,) = session.run(None, {given.name: images.numpy()})
-        difference = max(difference, float((torch.from_numpy(got) - wanted).abs().max()))
-        largest = max(largest, float(wanted.abs().max()))
-    return difference, largest
+        return torch.from_numpy(got)
+
+    return compared(run, network, channels, side)
 
 
-def _write(network: nn.Module, images: torch.Tensor, path: Path) -> None:
-    """Trace and write; the optimiser of torch's exporter folds batch norms into convolutions."""
+def packages() -> tuple[Any, Any]:
+    """onnx and onnxruntime; raise `ExportError` that names the extra where one is missing."""
+    try:
+        import onnx
+        import onnxruntime
+        import onnxscript  # noqa: F401 - torch's exporter needs it
+    except ImportError as error:
+        raise ExportError(
+            f"ONNX needs the extra `onnx`: pip install -e '.[onnx]', but {error.name} is missing"
+        ) from None
+    return onnx, onnxruntime
+
+
+def _trace(network: nn.Module, images: torch.Tensor, path: Path) -> None:
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -89,15 +94,3 @@ def _write(network: nn.Module, images: torch.Tensor, path: Path) -> None:
             optimize=True,
             verbose=False,
         )
-
-
-def _packages() -> tuple[Any, Any]:
-    try:
-        import onnx
-        import onnxruntime
-        import onnxscript  # noqa: F401 - torch's exporter needs it
-    except ImportError as error:
-        raise ExportError(
-            f"ONNX needs the extra `onnx`: pip install -e '.[onnx]', but {error.name} is missing"
-        ) from None
-    return onnx, onnxruntime

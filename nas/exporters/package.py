@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +14,11 @@ from nas.build import build, module
 from nas.errors import UserError
 from search_spaces.arch import Arch
 from search_spaces.cost import Cost, cost
+from search_spaces.folding import folded_cost
 from search_spaces.layers import Shape
+
+if TYPE_CHECKING:
+    from nas.training import Images
 
 
 class ExportError(UserError):
@@ -63,6 +67,8 @@ class Package:
     """Plain values, in the order in which they are told: study, trial, space, budget, …"""
     record: Mapping[str, Any] = field(default_factory=dict)
     """More plain values, for the spec: classes, mean and std of the training images, recipe, versions."""
+    images: Callable[[], Images] | None = field(default=None, repr=False)
+    """Loads the study's own images, for formats that must see some; None: there is no study."""
 
     def __post_init__(self) -> None:
         """Raise `ExportError` unless the weights are this network's, to the last name and shape."""
@@ -90,6 +96,16 @@ class Package:
         """What the network costs as deployed."""
         return cost(*self.as_deployed)
 
+    @cached_property
+    def folded_cost(self) -> Cost:
+        """What it costs as deployed when batch norms are folded into convolutions."""
+        return folded_cost(*self.as_deployed)
+
+    @property
+    def trained_side(self) -> int:
+        """Pixels that the weights were trained at, where that is known; else those of deployment."""
+        return (self.accuracy.resolution if self.accuracy else None) or self.arch.resolution
+
     @property
     def accuracy_text(self) -> str:
         """What is known of its accuracy, in words."""
@@ -99,11 +115,23 @@ class Package:
             return "not measured here: the weights are another implementation's"
         return "none: the weights are a fresh initialisation, never trained"
 
+    def at(self, side: int) -> Package:
+        """The same weights for images of another size."""
+        return replace(self, arch=self.arch.at(side))
+
     def module(self) -> nn.Sequential:
         """The search's own module with these weights, in eval mode."""
         network = build(*self.as_trained)
         network.load_state_dict(dict(self.weights))
         return network.eval()
+
+    def folded(self) -> nn.Module:
+        """The same with its batch norms in the convolutions before them: how it is deployed."""
+        from nas.fold import fold
+
+        arch, channels, classes = self.as_trained
+        shape = Shape(channels, arch.resolution, arch.resolution)
+        return fold(self.module(), arch.layer(channels, classes), shape)
 
     def spec(self, name: str) -> dict[str, Any]:
         """The package without its weights, as plain values."""
@@ -116,6 +144,7 @@ class Package:
             "num_classes": self.num_classes,
             "deployed": {"in_channels": channels, "num_classes": classes},
             "cost": asdict(self.cost) | {"size_bytes": self.cost.size_bytes},
+            "folded_cost": asdict(self.folded_cost) | {"size_bytes": self.folded_cost.size_bytes},
             "accuracy": None if self.accuracy is None else asdict(self.accuracy),
             "provenance": dict(self.provenance),
             **self.record,

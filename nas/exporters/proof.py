@@ -1,4 +1,6 @@
-"""Proof that an exported module is the network that was found, in a process that cannot import this project."""
+"""Proof that an export is the network that was found: a module in a process that cannot import this project, and
+files of other formats in the runtime they are for.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,8 @@ import os
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,9 @@ from nas.exporters.package import ExportError, Package
 TOLERANCE = 1e-5
 RESOLVED = 1e-6
 """What fp32 resolves of a network's largest logit, some ten roundings."""
+OTHER_KERNELS = 1e-4
+"""Of the largest logit: other runtimes sum in another order."""
+BATCHES = (1, 3)
 BATCH = 4
 SEED = 20_240
 TIMEOUT_S = 600
@@ -43,6 +49,65 @@ class Proof:
     largest: float
     awake_difference: float
     awake_largest: float
+
+    def told(self) -> dict[str, Any]:
+        """As the model card tells it."""
+        worst = Compared(max(self.difference, self.awake_difference), max(self.largest, self.awake_largest))
+        return worst.proof(f"torch {torch.__version__}, in a process without this project")
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What another runtime made of the same images: largest difference of a logit to torch's, and largest logit."""
+
+    difference: float
+    largest: float
+
+    def check(self, what: str) -> None:
+        """Raise `ExportError` unless the logits are the same but for rounding."""
+        if not self.difference <= OTHER_KERNELS * self.largest + RESOLVED**2:
+            raise ExportError(
+                f"{what} must compute the same, but its logits differ by {self.difference:.1e} "
+                f"(largest logit {self.largest:.3g})"
+            )
+
+    def proof(self, runtime: str) -> dict[str, Any]:
+        """As the spec and the model card keep it."""
+        return {"runtime": runtime, **asdict(self)}
+
+
+def compared(run: Callable[[Tensor], Tensor], network: nn.Module, channels: int, side: int) -> Compared:
+    """Another runtime beside torch, on seeded batches of two sizes: a fixed batch shows."""
+    difference = largest = 0.0
+    for images in _batches(channels, side):
+        with torch.no_grad():
+            wanted = network(images)
+        got = run(images)
+        if got.shape != wanted.shape:
+            raise ExportError(f"an export must give logits {tuple(wanted.shape)}, but gives {tuple(got.shape)}")
+        difference = max(difference, float((got - wanted).abs().max()))
+        largest = max(largest, float(wanted.abs().max()))
+    return Compared(difference, largest)
+
+
+def prove_program(path: Path, package: Package) -> Compared:
+    """Load torch.export's archive in a fresh process, and compare; raise `ExportError` that says what differs."""
+    network, probe = package.module(), dict[str, Tensor]()
+    for i, images in enumerate(_batches(package.in_channels, package.arch.resolution)):
+        with torch.no_grad():
+            probe |= {f"images.{i}": images, f"logits.{i}": network(images)}
+    with tempfile.TemporaryDirectory() as scratch:
+        held = Path(scratch) / "probe.safetensors"
+        save_file(probe, held)
+        found = _run(path.parent.resolve(), path.name, held, package, scratch)
+    result = Compared(_number(found, "difference"), _number(found, "largest"))
+    result.check("an exported program")
+    return result
+
+
+def _batches(channels: int, side: int) -> list[Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    return [torch.randn(batch, channels, side, side, generator=generator) for batch in BATCHES]
 
 
 def prove(folder: Path, package: Package, name: str = "network") -> Proof:
@@ -129,16 +194,16 @@ def _run(folder: Path, name: str, probe: Path, package: Package, scratch: str) -
         "in_channels": channels,
         "num_classes": classes,
     }
-    script = Path(__file__).with_name("fresh_process.py")
+    script, shown = Path(__file__).with_name("fresh_process.py"), name if "." in name else f"{name}.py"
     command = [sys.executable, "-I", "-B", str(script), str(folder), name, str(probe), json.dumps(settings)]
     options: dict[str, Any] = {"cwd": scratch, "env": _environment(), "capture_output": True, "text": True}
     try:
         ran = subprocess.run(command, timeout=TIMEOUT_S, **options)
     except subprocess.TimeoutExpired:
-        raise ExportError(f"the exported module must answer within {TIMEOUT_S} s, but {name}.py did not") from None
+        raise ExportError(f"the exported module must answer within {TIMEOUT_S} s, but {shown} did not") from None
     if ran.returncode:
         said = (ran.stderr.strip().splitlines() or [f"exit status {ran.returncode}"])[-1]
-        raise ExportError(f"the exported module must load and run on its own, but {name}.py says: {said}")
+        raise ExportError(f"the exported module must load and run on its own, but {shown} says: {said}")
     found: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])
     return found
 

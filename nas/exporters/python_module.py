@@ -1,4 +1,4 @@
-"""A network as one readable Python file that imports torch only, with its weights and a spec beside it."""
+"""A network as one readable Python file that imports torch only, with weights, spec and model card beside it."""
 
 from __future__ import annotations
 
@@ -7,39 +7,53 @@ import json
 import platform
 import sys
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from keyword import iskeyword
 from pathlib import Path
 
+from nas.exporters.card import card
 from nas.exporters.package import ExportError, Package
 from nas.exporters.source import module_source, quoted
-from nas.files import save, write_together
+from nas.files import save, write_text, write_together
 
-ABOUT = "a standalone Python module, safetensors weights and a JSON spec"
-SUFFIXES = (".py", ".safetensors", ".json")
+ABOUT = "a standalone Python module that needs torch only, safetensors weights, a JSON spec and a model card"
+SUFFIX = ".py"
+SUFFIXES = (SUFFIX, ".safetensors", ".json", ".md")
 _UNFIT = {*sys.stdlib_module_names, "torch", "safetensors"}
 _MARGIN = 13
 
 
 def export(package: Package, out: Path, name: str = "network") -> Path:
-    """Write NAME.py, NAME.safetensors and NAME.json into the folder `out`, made if need be, and return it."""
+    """Write NAME.py, .safetensors, .json and .md into the folder `out`, made if need be, and return it."""
     check_name(name)
-    source = module_source(*package.as_trained, docstring(package, name))
+    source = module_source(package, name, docstring(package, name))
     ast.parse(source)
     weights = {key: value.detach().cpu().contiguous() for key, value in package.weights.items()}
     told = json.dumps(spec(package, name), indent=2, ensure_ascii=False) + "\n"
+    described = carded(package, name)
     try:
         write_together(
             {
                 out / f"{name}.safetensors": lambda path: save(weights, path),
                 out / f"{name}.json": lambda path: path.write_text(told, encoding="utf-8"),
+                out / f"{name}.md": lambda path: path.write_text(described, encoding="utf-8"),
                 out / f"{name}.py": lambda path: path.write_text(source, encoding="utf-8"),
             }
         )
     except OSError as error:
         raise ExportError(f"an export needs a folder that can be written, but {out} says: {error.strerror}") from None
     return out
+
+
+def carded(package: Package, name: str, proof: Mapping[str, object] | None = None) -> str:
+    """The model card, with what was proved once it was."""
+    return card(package, name, {**spec(package, name), "proof": proof})
+
+
+def write_card(package: Package, out: Path, name: str, proof: Mapping[str, object] | None = None) -> None:
+    """NAME.md, in one step."""
+    write_text(carded(package, name, proof), out / f"{name}.md")
 
 
 def check_name(name: str) -> None:

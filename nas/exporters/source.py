@@ -6,12 +6,13 @@ import ast
 import inspect
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import groupby
 from keyword import iskeyword
 
 from nas import modules
 from nas.build import ACTIVATIONS, initialise
-from nas.exporters import phrases
+from nas.exporters import phrases, timm_names
 from nas.exporters.body import Body, Freedom, freedom, read
 from nas.exporters.expressions import (
     COMBINATORS,
@@ -26,6 +27,7 @@ from nas.exporters.expressions import (
 )
 from nas.exporters.features import Step
 from nas.exporters.functions import Function
+from nas.exporters.package import Package
 from search_spaces.arch import Arch
 from search_spaces.layers import EPS, Shape
 from search_spaces.part import REGISTRY
@@ -37,12 +39,20 @@ _IMPORTS = {
     "OrderedDict": "from collections import OrderedDict",
     "Callable": "from collections.abc import Callable",
     "Sequence": "from collections.abc import Sequence",
+    "suppress": "from contextlib import suppress",
     "partial": "from functools import partial",
     "Path": "from pathlib import Path",
     "Any": "from typing import Any",
 }
 _CLASSES = ("Concat", "Add", "Multiply", "Shuffle")
-_OWN = {"Activation", "Network", "load", "initialise", "torch", "nn", "Tensor", "act", "self", "range"}
+_OWN = {"Activation", "CFG", "Network", "load", "register", "initialise"} | {
+    "torch",
+    "nn",
+    "Tensor",
+    "act",
+    "self",
+    "range",
+}
 TAKEN = frozenset({*_OWN, *_IMPORTS, *_CLASSES, *COMBINATORS.values(), *PHRASES, *ACTIVATIONS})
 """Names in an exported file that no block's function or parameter may have."""
 
@@ -50,8 +60,9 @@ TAKEN = frozenset({*_OWN, *_IMPORTS, *_CLASSES, *COMBINATORS.values(), *PHRASES,
 # -------------------------------------------------------------------------------------- the file
 
 
-def module_source(arch: Arch, in_channels: int, num_classes: int, docstring: str) -> str:
-    """The whole file: docstring, imports, what the network is made of, the network, `load`."""
+def module_source(package: Package, name: str, docstring: str) -> str:
+    """The whole file: docstring, imports, what the network is made of, the network, `load`, `register`."""
+    arch, in_channels, num_classes = package.as_trained
     free = freedom(arch, in_channels, num_classes)
     body = read(
         arch,
@@ -61,9 +72,12 @@ def module_source(arch: Arch, in_channels: int, num_classes: int, docstring: str
     )
     code = [function.source(body.defaults, _about(function)) for function in body.functions]
     code += [_network(body, arch, in_channels, num_classes, free), _load(in_channels, num_classes, free)]
+    code += [timm_names.REGISTER.strip().format(name=name, channels=in_channels)]
     activations, definitions = _definitions("\n".join(code), body.act)
+    found = timm_names.classifier(body, free)
+    cfg = timm_names.configuration_source(timm_names.configuration(package), found, free)
     imports = _imports("\n".join((*activations, *definitions, *code)))
-    head = "\n".join((docstring, "", *imports, *([""] if activations else []), *activations))
+    head = "\n".join((docstring, "", *imports, "", *activations, cfg))
     return "\n\n\n".join((head, *definitions, *code)) + "\n"
 
 
@@ -141,6 +155,8 @@ class Network(nn.Module):
         ]
         self.out_indices = tuple(range(len(maps)) if out_indices is None else out_indices)
         self.feature_info = [maps[i] for i in self.out_indices]
+        self.num_features = {last.num_chs}
+        self.default_cfg = self.pretrained_cfg = dict(CFG)
 {eps}        initialise(self)
 
     def forward(self, x: Tensor) -> Tensor | list[Tensor]:
@@ -154,10 +170,7 @@ class Network(nn.Module):
             x = x if name == "head" else stage(x)
         return x
 
-    def forward_head(self, x: Tensor) -> Tensor:
-        """The last feature map → logits."""
-        logits: Tensor = self.head(x)
-        return logits
+{head_methods}
 
     def forward_maps(self, x: Tensor) -> list[Tensor]:
         """The maps of `feature_info`; x8 is eight times smaller than the image."""
@@ -183,15 +196,19 @@ def load(path: str | Path | None = None, **options: Any) -> Network:
     if network.features_only:
         weights = {{name: value for name, value in weights.items() if not name.startswith("head.")}}
 {changed}
-    if anew:
-        warnings.warn(f"newly initialised: {{', '.join(anew)}}", stacklevel=2)
     state = network.state_dict()
-    network.load_state_dict(weights | {{name: state[name] for name in anew}})
+    fresh = {{name: state[name] for name in anew if name in state}}  # without classes there is no classifier
+    if fresh:
+        warnings.warn(f"newly initialised: {{', '.join(fresh)}}", stacklevel=2)
+    network.load_state_dict({{name: value for name, value in weights.items() if name not in anew}} | fresh)
     return network
 '''
 
 
 def _network(body: Body, arch: Arch, in_channels: int, num_classes: int, free: Freedom) -> str:
+    found = timm_names.classifier(body, free)
+    if found:
+        body = replace(body, head=timm_names.without_classes(body.head, found, body.defaults))
     deepest = {step.reduction: step for step in body.steps}.values()
     records = (str(step.info).replace("'", '"') for step in deepest)
     return _NETWORK.strip().format(
@@ -202,6 +219,7 @@ def _network(body: Body, arch: Arch, in_channels: int, num_classes: int, free: F
         maps="\n".join(f"            {record}," for record in records),
         eps="" if arch.eps == EPS else _EPS.format(eps=arch.eps),
         last=body.steps[-1],
+        head_methods=timm_names.head_methods(found, body.defaults),
         forward_maps="\n".join(_forward_maps(body.steps)),
     )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nas.figures import GREY, INK, template
 from search_spaces.arch import Arch
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 COLOURS = ("#3566a8", "#b5443b", "#4f8f5b", "#c08a2e", "#8a63a6", "#2a9d8f", "#d98cb3", "#8d6e63", "#1f3f73", "#7fb3d9")
 NETWORKS = "whole networks"
+LOG = {"type": "log", "exponentformat": "none", "dtick": "D2"}  # 1, 2, 5, 10
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,22 @@ class Family:
     ms: tuple[float, ...]
 
     @property
+    def rates(self) -> tuple[float, ...]:
+        """GFLOPs a second of each member."""
+        return tuple(flops / ms for flops, ms in zip(self.mflops, self.ms, strict=True))
+
+    @property
     def gflops_a_second(self) -> float:
-        return median(flops / ms for flops, ms in zip(self.mflops, self.ms, strict=True))
+        return median(self.rates)
+
+
+class End(NamedTuple):
+    """A whole network at one end of the figure: its text, FLOPs in millions, ms."""
+
+    arch: str
+    mflops: float
+    ms: float
+    gflops_a_second: float
 
 
 @dataclass(frozen=True)
@@ -46,15 +61,21 @@ class Latencies:
     about: str
 
     @property
-    def ends(self) -> tuple[tuple[str, float], ...]:
-        """(architecture, GFLOPs a second) of the whole networks whose FLOPs lie most: fewest a second, and most."""
+    def ends(self) -> tuple[End, ...]:
+        """The whole networks whose FLOPs lie most: fewest a second, and most."""
         if self.networks is None:
             return ()
-        rate = {
-            name: f / ms
-            for name, f, ms in zip(self.networks.members, self.networks.mflops, self.networks.ms, strict=True)
-        }
-        return tuple((name, rate[name]) for name in (min(rate, key=rate.__getitem__), max(rate, key=rate.__getitem__)))
+        members = zip(self.networks.rates, self.networks.members, self.networks.mflops, self.networks.ms, strict=True)
+        ranked = sorted(
+            (End(arch, mflops, ms, rate) for rate, arch, mflops, ms in members), key=lambda end: end.gflops_a_second
+        )
+        return ranked[0], ranked[-1]
+
+    @property
+    def rows(self) -> list[tuple[str, int, float, float, float]]:
+        """(family, members, GFLOPs a second: median, least, most), whole networks last."""
+        shown = (*self.families, *([self.networks] if self.networks else []))
+        return [(f.name, len(f.members), f.gflops_a_second, min(f.rates), max(f.rates)) for f in shown]
 
 
 def data(table: Table) -> Latencies:
@@ -68,6 +89,18 @@ def data(table: Table) -> Latencies:
     whole = [(cost(Arch.parse(n.arch), n.in_channels, n.num_classes).flops / 1e6, n.ms, n.arch) for n in table.networks]
     ranked = sorted(families, key=lambda family: -family.gflops_a_second)
     return Latencies(tuple(ranked), _family(NETWORKS, whole) if whole else None, str(table))
+
+
+def told(found: Latencies) -> list[str]:
+    """The same as lines of text: a table of the families, and the networks at both ends."""
+    lines = [f"{'GFLOPs a second':>15}  {'from':>6}  {'to':>6}  {'timed':>5}  family"]
+    lines += [
+        f"{rate:15.2f}  {least:6.2f}  {most:6.2f}  {count:5}  {name}" for name, count, rate, least, most in found.rows
+    ]
+    for which, end in zip(("fewest", "most"), found.ends, strict=False):
+        lines.append(f"{which} a second, {end.gflops_a_second:.2f}: {end.mflops:.1f}M FLOPs in {end.ms:.3g} ms")
+        lines.append(f"  {end.arch}")
+    return lines
 
 
 def _family(name: str, members: list[tuple[float, float, str]]) -> Family:
@@ -92,7 +125,7 @@ def plot(found: Latencies) -> Any:
 
     figure = go.Figure()
     for i, family in enumerate(found.families):
-        label = f"{family.name}, {family.gflops_a_second:.1f}"
+        label = f"{family.name.replace('_', ' ')}, {family.gflops_a_second:.1f}"
         figure.add_trace(_dots(family, label, COLOURS[i] if i < len(COLOURS) else GREY, 6))
     if found.networks is not None:
         label = f"{found.networks.name}, {found.networks.gflops_a_second:.1f}"
@@ -100,8 +133,8 @@ def plot(found: Latencies) -> Any:
     figure.update_layout(
         template=template(),
         title={"text": "FLOPs against latency", "subtitle": {"text": found.about}},
-        xaxis={"title": {"text": "FLOPs, in millions"}, "type": "log", "exponentformat": "none"},
-        yaxis={"title": {"text": "latency, in ms"}, "type": "log", "exponentformat": "none"},
+        xaxis={"title": {"text": "FLOPs, in millions"}, **LOG},
+        yaxis={"title": {"text": "latency, in ms"}, **LOG},
         legend={"title": {"text": "GFLOPs a second, median"}},
         hovermode="closest",
     )

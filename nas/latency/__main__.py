@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -35,6 +35,7 @@ examples:
   python -m nas.latency --zoo mobilenet_v2 --backend compile --threads 2 --batch 8 --precision bf16
   python -m nas.latency --space mobile --build cpu
   python -m nas.latency --space mobile --check cpu --networks 50
+  python -m nas.latency --show cpu --plot flops.html
   python -m nas.search  --space mobile --budget "300MFLOPs, 8ms@cpu"
 """
 
@@ -51,6 +52,7 @@ def parser() -> argparse.ArgumentParser:
     does = tables.add_mutually_exclusive_group()
     does.add_argument("--build", metavar="TABLE", help="time the space's parts that this table lacks, and keep them")
     does.add_argument("--check", metavar="TABLE", help="its predictions of networks it never saw, beside measurements")
+    does.add_argument("--show", metavar="TABLE", help="FLOPs a second by family of blocks; nothing is timed")
     tables.add_argument("--networks", type=positive, default=50, metavar="N", help="random networks of --check")
     tables.add_argument("--plot", type=Path, metavar="FILE", help="FLOPs against latency, to FILE.html or FILE.png")
     tables.add_argument("--seed", type=int, default=0, help="of the networks that are drawn")
@@ -75,7 +77,7 @@ def _add_how(result: argparse.ArgumentParser) -> None:
     how.add_argument("--rounds", type=positive, default=plan.rounds, metavar="N", help="of which one must be quiet")
     how.add_argument(
         "--spread",
-        type=float,
+        type=_share,
         default=plan.spread,
         metavar="X",
         help="part of the median that the middle half may span",
@@ -88,6 +90,17 @@ def _add_how(result: argparse.ArgumentParser) -> None:
     )
 
 
+def _share(text: str) -> float:
+    """A share of the median: a number above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"a share of the median above 0 is needed, such as 0.1, but got {text!r}")
+    return value
+
+
 def main(argv: list[str] | None = None) -> int:
     args = parser().parse_args(argv)
     setting = Setting(args.backend, args.device, args.threads, args.batch, args.precision)
@@ -96,6 +109,8 @@ def main(argv: list[str] | None = None) -> int:
         from nas.figures import check_path
 
         check_path(args.plot)
+    if args.show:
+        return _show(args)
     if args.build or args.check:
         if not args.space:
             raise UserError("a table is of a space, but got none: add --space mobile")
@@ -106,6 +121,8 @@ def main(argv: list[str] | None = None) -> int:
         return _build(args, deployed, setting) if args.build else _check(args, deployed, plan)
     if args.space:
         raise UserError("with a space goes --build TABLE or --check TABLE, but got neither")
+    if args.plot:
+        raise UserError("a plot is of a table, but got none: add --show TABLE")
     return _time(args, setting, plan)
 
 
@@ -165,8 +182,6 @@ def _networks(args: argparse.Namespace) -> list[tuple[str, Arch]]:
 
 
 def _build(args: argparse.Namespace, deployed: Deployed, setting: Setting) -> int:
-    from dataclasses import replace
-
     from nas.latency.build import EACH, extended, new_table
     from nas.latency.table import path_of, read, write
     from nas.report import note
@@ -189,7 +204,10 @@ def _build(args: argparse.Namespace, deployed: Deployed, setting: Setting) -> in
         print(json.dumps({"path": str(path), "parts": len(table.parts), "scale": table.scale}, indent=2))
         return 0
     print(f"{path}: {table}")
-    print(f"a network takes {table.constant_ms:.3g} ms + {table.scale:.3f} × the sum of its parts")
+    print(
+        f"a network takes {table.constant_ms:.3g} ms + {table.scale:.3f} × the sum of its parts; entries weigh "
+        f"{table.trust:.0%}, what like parts take the rest"
+    )
     print(f"check it:  python -m nas.latency --space {args.space} --check {args.build}")
     print(f'use it:    python -m nas.search --space {args.space} --budget "300MFLOPs, 8ms@{args.build}"')
     _plot(args, table)
@@ -198,15 +216,34 @@ def _build(args: argparse.Namespace, deployed: Deployed, setting: Setting) -> in
 
 def _check(args: argparse.Namespace, deployed: Deployed, plan: Plan) -> int:
     from nas.latency.backends import find
-    from nas.latency.build import wholes
+    from nas.latency.build import fitted, pace_of, wholes
     from nas.latency.check import check
     from nas.latency.table import read
 
     table = read(args.check)
     drawn = Random(f"check {args.seed}")  # another sequence than the calibration's
     backend = find(table.setting)
-    found = check(table, list(wholes(backend, table.setting, deployed, max(3, args.networks), drawn, plan)))
-    print(json.dumps(asdict(found), indent=2) if args.json else f"{table}\n{found}")
+    pace, _ = pace_of(table, backend, deployed, plan)
+    networks = list(wholes(backend, table.setting, deployed, max(3, args.networks), drawn, plan, pace))
+    found, rates_alone = check(table, networks), check(fitted(replace(table, trust=0.0)), networks)
+    if args.json:
+        print(json.dumps({**asdict(found), "rates_alone": asdict(rates_alone), "pace": pace.range}, indent=2))
+    else:
+        least, most = pace.range
+        print(f"{table}\n{found}")
+        print(f"without the blocks' own entries: {rates_alone}")
+        print(f"the reference took {least:.2f} to {most:.2f} times its usual; all ms are at the usual")
+    _plot(args, table)
+    return 0
+
+
+def _show(args: argparse.Namespace) -> int:
+    from nas.figures.latency import data, told
+    from nas.latency.table import read
+
+    table = read(args.show)
+    found = data(table)
+    print(json.dumps({**asdict(found), "ends": found.ends}) if args.json else "\n".join((str(table), *told(found))))
     _plot(args, table)
     return 0
 
@@ -215,9 +252,10 @@ def _plot(args: argparse.Namespace, table: Table) -> None:
     if args.plot:
         from nas.figures import write
         from nas.figures.latency import data, plot
+        from nas.report import note
 
         write(plot(data(table)), args.plot)
-        print(f"written to {args.plot}")
+        note(f"written to {args.plot}")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Filling a table: time the few networks that show every part, part by part while the whole network runs.
 
 A block timed alone keeps its weights and maps in the nearest cache, which in a network it cannot; so each is timed
-where it stands. What whole networks take beside their parts, and what tracing adds, is fitted on some timed untraced.
+where it stands, as a multiple of a reference network's time just then (`nas.latency.pace`). What whole networks take
+beside their parts, what tracing adds, and how far single entries are believed, is fitted on some timed untraced.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import platform
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from random import Random
 from statistics import median, quantiles
 
@@ -17,6 +19,7 @@ from nas.latency import rates
 from nas.latency.backends import Backend, find
 from nas.latency.cover import cover
 from nas.latency.measure import Noisy, Plan, Timing, measure, passes
+from nas.latency.pace import Pace
 from nas.latency.predictor import Predictor
 from nas.latency.setting import Setting, Subject, processor
 from nas.latency.table import Table, Whole, now
@@ -28,6 +31,8 @@ WHOLE = 24  # networks timed whole, beside those of the cover
 ODD = 0.2  # parts and whole networks differ by less, or one of both was disturbed
 TRIES = 3  # times as many are tried on a noisy machine
 ENOUGH = 4  # undisturbed passes, to leave out the disturbed
+EVERY = 10  # networks, after which a table that grows is kept
+TRUSTS = (1.0, 0.75, 0.5, 0.25, 0.0)  # of single entries against rates, tried on the whole networks
 Note = Callable[[str], None]
 
 
@@ -64,41 +69,69 @@ def machine(setting: Setting, backend: Backend) -> dict[str, str]:
     return said | {"system": f"{platform.system()} {platform.machine()}"}
 
 
+def pace_of(table: Table, backend: Backend, deployed: Deployed, plan: Plan) -> tuple[Pace, Whole]:
+    """The table's reference network, ready to be timed; one of the space for a table that has none."""
+    network = table.reference or Whole(
+        str(deployed.space.sample(Random("reference"))), deployed.in_channels, deployed.num_classes, 0.0
+    )
+    subject = Subject.of(Arch.parse(network.arch), network.in_channels, network.num_classes)
+    run = backend.prepare(subject, table.setting)
+    return Pace(run, plan, table.setting.own_thread, network.ms or None), network
+
+
 def extended(table: Table, deployed: Deployed, seed: int, plan: Plan = EACH, note: Note = print) -> Iterator[Table]:
     """The table with the parts that it lacks; one comes now and then, so that an interruption costs little."""
     backend, found = find(table.setting), defaultdict[str, list[float]](list)
+    pace, reference = pace_of(table, backend, deployed, plan)
     planned = deployed.cover(set(table.parts), seed)
     note(f"{sum(len(new) for _, new in planned)} parts to time, in {len(planned)} networks")
-    begun, waiting = table, deque((arch, TRIES) for arch, _ in planned)
-    done = 0
+
+    def grown() -> Table:
+        parts = {key: round(median(times) * pace.usual_ms, 6) for key, times in found.items()}
+        spaces = tuple(dict.fromkeys((*table.spaces, deployed.space.name)))
+        kept = replace(reference, ms=round(pace.usual_ms, 6))
+        parts = dict(sorted((parts | table.parts).items()))
+        return replace(table, parts=parts, reference=kept, spaces=spaces, date=now())
+
+    for done, subject, relative in _timed(backend, table.setting, deployed, planned, pace, plan, note):
+        for key, times in zip(subject.keys, relative, strict=True):
+            found[key].append(times)
+        if done % EVERY == 0:
+            note(f"{done} of {len(planned)} networks")
+            yield grown()
+    whole = grown()
+    yield calibrated(replace(whole, rates=_rates(whole, deployed, seed)), backend, deployed, seed, plan, note)
+
+
+def _timed(
+    backend: Backend,
+    setting: Setting,
+    deployed: Deployed,
+    planned: list[tuple[Arch, set[str]]],
+    pace: Pace,
+    plan: Plan,
+    note: Note,
+) -> Iterator[tuple[int, Subject, list[float]]]:
+    """How many are done, and a network with the time of each part as a multiple of the reference's.
+
+    Those that were disturbed are tried again when the others are done; raise `Noisy` when the first is again and again.
+    """
+    waiting, done = deque((arch, TRIES) for arch, _ in planned), 0
     while waiting:
         arch, tries = waiting.popleft()
         subject = deployed.subject(arch)
         try:
-            timed = parts_ms(backend, subject, table.setting, plan)
+            ms, reference_ms = pace.around(partial(parts_ms, backend, subject, setting, plan))
         except Noisy as error:
-            if tries > 1:  # once more when the others are done
+            if tries > 1:
                 waiting.append((arch, tries - 1))
-            elif not found:
+            elif not done:
                 raise
             else:
                 note(f"left to estimates: {error}")
             continue
-        for key, ms in zip(subject.keys, timed, strict=True):
-            found[key].append(ms)
         done += 1
-        if done % 25 == 0 or not waiting:
-            note(f"{done} of {len(planned)} networks")
-            table = _with(begun, found, deployed.space)
-            yield table
-    table = _with(begun, found, deployed.space)
-    yield calibrated(replace(table, rates=_rates(table, deployed, seed)), backend, deployed, seed, plan, note)
-
-
-def _with(table: Table, found: dict[str, list[float]], space: Space) -> Table:
-    parts = {key: round(median(ms), 6) for key, ms in found.items()}
-    spaces = tuple(dict.fromkeys((*table.spaces, space.name)))
-    return replace(table, parts=dict(sorted((parts | table.parts).items())), spaces=spaces, date=now())
+        yield done, subject, [each / reference_ms for each in ms]
 
 
 def _rates(table: Table, deployed: Deployed, seed: int) -> dict[str, float]:
@@ -143,11 +176,11 @@ def whole(backend: Backend, subject: Subject, setting: Setting, plan: Plan) -> T
 
 
 def wholes(
-    backend: Backend, setting: Setting, deployed: Deployed, count: int, rng: Random, plan: Plan
+    backend: Backend, setting: Setting, deployed: Deployed, count: int, rng: Random, plan: Plan, pace: Pace
 ) -> Iterator[Whole]:
-    """So many random networks of a space, timed whole; those that are never quiet are passed over.
+    """So many random networks of a space, timed whole, in ms at the reference's usual pace.
 
-    Raise `UserError` when most are.
+    Those that are never quiet are passed over; raise `UserError` when most are.
     """
     done = 0
     for _ in range(TRIES * count):
@@ -155,12 +188,13 @@ def wholes(
             return
         arch = deployed.space.sample(rng)
         try:
-            timing = whole(backend, deployed.subject(arch), setting, plan)
+            timing, reference_ms = pace.around(partial(whole, backend, deployed.subject(arch), setting, plan))
         except Noisy as error:
             refused = error
             continue
         done += 1
-        yield Whole(str(arch), deployed.in_channels, deployed.num_classes, round(timing.median_ms, 6))
+        ms = timing.median_ms / reference_ms * pace.usual_ms
+        yield Whole(str(arch), deployed.in_channels, deployed.num_classes, round(ms, 6))
     if done < count:
         raise refused
 
@@ -168,18 +202,34 @@ def wholes(
 def calibrated(
     table: Table, backend: Backend, deployed: Deployed, seed: int, plan: Plan = EACH, note: Note = print
 ) -> Table:
-    """The table with more whole networks, and the scale and constant that fit them all."""
+    """The table with more whole networks, and the trust, scale and constant that fit them all."""
     note(f"timing {WHOLE} whole networks")
-    timed = wholes(backend, table.setting, deployed, WHOLE, Random(seed), plan)
+    pace, _ = pace_of(table, backend, deployed, plan)
+    timed = wholes(backend, table.setting, deployed, WHOLE, Random(seed), plan, pace)
     networks = (*table.networks, *timed)
-    plain = Predictor(replace(table, scale=1.0, constant_ms=0.0))
-    points = [(plain(Arch.parse(n.arch), n.in_channels, n.num_classes).ms, n.ms) for n in networks]
-    scale, constant_ms = line(points)
-    if abs(scale - 1) > ODD:
+    best = min((fitted(replace(table, networks=networks, trust=trust)) for trust in TRUSTS), key=_error)
+    if abs(best.scale - 1) > ODD:
         note(
-            f"a network takes {scale:.2f} times the sum of its parts: the machine was not quiet, build the table again"
+            f"a network takes {best.scale:.2f} times the sum of its parts: the machine was not quiet, build the "
+            "table again"
         )
-    return replace(table, networks=networks, scale=scale, constant_ms=constant_ms, date=now())
+    return replace(best, date=now())
+
+
+def fitted(table: Table) -> Table:
+    """The table with the scale and constant that fit its whole networks."""
+    plain = Predictor(replace(table, scale=1.0, constant_ms=0.0))
+    points = [(plain(Arch.parse(n.arch), n.in_channels, n.num_classes).ms, n.ms) for n in table.networks]
+    scale, constant_ms = line(points)
+    return replace(table, scale=scale, constant_ms=constant_ms)
+
+
+def _error(table: Table) -> float:
+    """The median relative error on the table's own whole networks."""
+    predictor = Predictor(table)
+    return median(
+        abs(predictor(Arch.parse(n.arch), n.in_channels, n.num_classes).ms / n.ms - 1) for n in table.networks
+    )
 
 
 def line(points: list[tuple[float, float]]) -> tuple[float, float]:

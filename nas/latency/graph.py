@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
+from nas.errors import UserError
 from search_spaces import layers as L
 from search_spaces.layers import Layer, Shape
 
@@ -125,7 +126,10 @@ def _adaptive(w: _Writer, pool: L.AdaptivePool, name: str, read: str, shape: Sha
     if pool.size == 1:
         return w.node("GlobalMaxPool" if pool.maximum else "GlobalAveragePool", name, [read])
     if shape.height % pool.size or shape.width % pool.size:
-        raise NotImplementedError(f"ONNX has no adaptive pooling of {shape} to {pool.size}×{pool.size}")
+        raise UserError(
+            f"ONNX pools to a size that divides the map's, but got {pool.size}×{pool.size} of {shape}: choose another "
+            "resolution, or time it by --backend eager"
+        )
     window = [shape.height // pool.size, shape.width // pool.size]
     return w.node("MaxPool" if pool.maximum else "AveragePool", name, [read], kernel_shape=window, strides=window)
 

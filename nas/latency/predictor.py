@@ -1,7 +1,7 @@
 """Latency read off a table: a constant and one number a part, added up in microseconds of work.
 
 A part that the table does not name is estimated from what it computes and moves (`nas.latency.rates`), and a
-`Prediction` says how much of it was.
+`Prediction` says how much of it was. Parts that it names are drawn towards that estimate as far as `Table.trust` says.
 """
 
 from __future__ import annotations
@@ -71,6 +71,9 @@ class Predictor:
         return part + round(self.table.constant_ms * NS)
 
     def _part(self, key: str, layer: Layer, shape: Shape) -> int:
-        ms = self.table.parts.get(key)
-        ns = ms * NS if ms is not None else estimate_ns(self.table.rates, layer, shape)
+        ms, trust = self.table.parts.get(key), self.table.trust
+        if ms is not None and trust == 1:
+            return round(self.table.scale * ms * NS)
+        estimate = estimate_ns(self.table.rates, layer, shape)
+        ns = (ms * NS) ** trust * estimate ** (1 - trust) if ms is not None else estimate
         return round(self.table.scale * ns)

@@ -18,7 +18,7 @@ from nas.files import read_json, write_text
 from nas.latency.setting import Setting
 
 TABLES = Path("results") / "latency"
-FORMAT = "nas-explorer latency table 1"
+FORMAT = "nas-explorer latency table 2"
 HOW = "python -m nas.latency --space mobile --build {name}"
 
 
@@ -37,8 +37,11 @@ class Table:
     """Milliseconds by part, and what is needed to add them up.
 
     parts: key (block, shape that reaches it) → ms as a part of a running network, tracing included.
-    networks: timed whole and untraced; scale, constant_ms: fitted on them, as a network takes constant + scale × the
-    sum of its parts. clock: `wall`, or `cpu` where the machine was never quiet (`nas.latency.measure`).
+    networks: timed whole and untraced; scale, constant_ms, trust: fitted on them, as a network takes constant + scale ×
+    the sum of its parts, where a part takes entry^trust × estimate^(1 − trust): entries timed once are noisy, and what
+    the rates say of like parts steadies them. reference: the network whose time was taken along with everything else;
+    all ms are at its pace (`nas.latency.pace`). clock: `wall`, or `cpu` where the machine was never quiet
+    (`nas.latency.measure`).
     rates: ns a unit of each feature, for parts that no key names (`nas.latency.rates`).
     machine: processor, backend's version, Python. date: UTC.
     """
@@ -53,6 +56,8 @@ class Table:
     rates: dict[str, float] = field(default_factory=dict)
     spaces: tuple[str, ...] = ()
     clock: str = "wall"
+    trust: float = 1.0
+    reference: Whole | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; `of_json` reads it back."""
@@ -63,7 +68,7 @@ class Table:
         """Raise `ValueError` or `KeyError` when the values are no table."""
         if values["format"] != FORMAT:
             raise ValueError(f"its format is {values['format']!r}")
-        numbers = [values["scale"], *values["parts"].values(), *values["rates"].values()]
+        numbers = [values["scale"], values["trust"], *values["parts"].values(), *values["rates"].values()]
         if not all(0 <= float(number) < 1e9 for number in (*numbers, abs(values["constant_ms"]))):
             raise ValueError("a number is negative or too large")
         return Table(
@@ -77,6 +82,8 @@ class Table:
             {str(name): float(ns) for name, ns in values["rates"].items()},
             tuple(map(str, values["spaces"])),
             str(values["clock"]),
+            float(values["trust"]),
+            Whole(**values["reference"]) if values["reference"] else None,
         )
 
     def __str__(self) -> str:

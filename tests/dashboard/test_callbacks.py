@@ -193,7 +193,7 @@ def test_an_export_is_a_download_and_nothing_else_is(client: Client, tmp_path: P
     address = answer["export-go"]["data"]
     got = client.http.get(address, headers=HEADERS)
     names = zipfile.ZipFile(io.BytesIO(got.data)).namelist()
-    assert names == ["network.json", "network.py", "network.safetensors"]
+    assert names == ["network.json", "network.md", "network.py", "network.safetensors"]
     assert "attachment" in got.headers["Content-Disposition"]
     got.close()
     for path in ("/export/x", "/export/../../etc/passwd", "/export/%2e%2e%2fpasswd", "/assets/../app.py"):

@@ -15,7 +15,8 @@ import torch
 from nas import export
 from nas.export import fresh
 from nas.exporters import onnx as exporter
-from nas.exporters.package import ExportError
+from nas.exporters.package import ExportError, Package
+from nas.exporters.proof import Compared
 from search_spaces import Arch
 
 # every kind of layer that a network may hold: gates, shuffles, dense connections, ceil pools, branches
@@ -29,8 +30,8 @@ EVERYTHING = (
 def test_an_onnx_file_computes_the_same_for_any_batch(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     argv = ["--arch", EVERYTHING, "--num-classes", "5", "--out", str(tmp_path), "--name", "all", "--format", "onnx"]
     assert export.main(argv) == 0
-    assert "proved" in capsys.readouterr().out
-    assert {path.name for path in tmp_path.iterdir()} == {"all.onnx", "all.json"}
+    assert "Run by onnxruntime" in capsys.readouterr().out
+    assert {path.name for path in tmp_path.iterdir()} == {"all.onnx", "all.json", "all.md"}
     model = onnx.load(str(tmp_path / "all.onnx"))
     kinds = {node.op_type for node in model.graph.node}
     assert "BatchNormalization" in kinds  # before an activation, as dense layers have it, there is nothing to fold into
@@ -46,15 +47,28 @@ def test_an_onnx_file_computes_the_same_for_any_batch(tmp_path: Path, capsys: py
         assert torch.allclose(torch.from_numpy(logits), plain.module()(images), atol=1e-5)
     report = json.loads((tmp_path / "plain.json").read_text())
     assert report["arch"] == str(plain.arch)
-    assert report["proof"]["difference"] <= 1e-4
+    assert 0 < report["proof"]["difference"] <= 1e-4 * report["proof"]["largest"]
+    assert report["folded_cost"]["flops"] < report["cost"]["flops"]
 
 
 def test_a_file_that_computes_something_else_is_not_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exporter, "compare", lambda *_: (0.5, 1.0))
+    monkeypatch.setattr(exporter, "compare", lambda *_: Compared(0.5, 1.0))
     package = fresh(Arch.parse("r16 | conv_stem(width=8) | pool_head"), 1, 2)
     with pytest.raises(ExportError, match=r"its logits differ by 5\.0e-01"):
         exporter.export(package, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_batch_norm_that_was_not_folded_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Package, "folded", Package.module)
+    monkeypatch.setattr(exporter.torch.onnx, "export", unoptimised(torch.onnx.export))
+    package = fresh(Arch.parse("r16 | conv_stem(width=8) | pool_head"), 1, 2)
+    with pytest.raises(ExportError, match="at most 0 batch norms once folded, but it holds 1"):
+        exporter.export(package, tmp_path)
+
+
+def unoptimised(write: Any) -> Any:
+    return lambda *args, **options: write(*args, **{**options, "optimize": False})
 
 
 def test_without_the_extra_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,33 @@
+"""A proved file put into its folder, with the spec and the model card beside it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from nas.exporters.card import card
+from nas.exporters.package import ExportError, Package
+from nas.exporters.python_module import spec
+from nas.files import write_together
+
+
+def deliver(package: Package, made: Path, out: Path, name: str, proof: Mapping[str, Any]) -> Path:
+    """Move `made` into the folder `out`, made if need be, with NAME.json and NAME.md; return the folder.
+
+    proof: `runtime`, `difference` (of a logit to PyTorch's) and `largest` (logit), and what else the format found.
+    """
+    told = {**spec(package, name), "proof": dict(proof)}
+    as_json, described = json.dumps(told, indent=2, ensure_ascii=False) + "\n", card(package, name, told)
+    try:
+        write_together(
+            {
+                out / f"{name}.json": lambda path: path.write_text(as_json, encoding="utf-8"),
+                out / f"{name}.md": lambda path: path.write_text(described, encoding="utf-8"),
+                out / made.name: lambda path: path.write_bytes(made.read_bytes()),
+            }
+        )
+    except OSError as error:
+        raise ExportError(f"an export needs a folder that can be written, but {out} says: {error}") from None
+    return out
