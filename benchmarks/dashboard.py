@@ -203,7 +203,7 @@ Figures = dict[str, tuple[float, int]]
 class Ours:
     """The front page: what it asks for when it opens, and after one new trial."""
 
-    LOOK, FIGURE, TELL = "chosen.data", "front-figure.figure", "front-about.children"
+    LOOK, FIGURE, TELL = "chosen.options", "front-figure.figure", "front-about.children"
     DETAIL = "detail.children"
 
     def __init__(self, study: str) -> None:
@@ -212,7 +212,7 @@ class Ours:
 
     def first(self, url: str) -> tuple[float, int]:
         self.callbacks = self.callbacks or json.loads(fetch(f"{url}/_dash-dependencies")[0])
-        self.state = {"chosen.value": [self.study], "front-metric.value": "flops", "front-backdrop.checked": False}
+        self.state = {"chosen.value": [self.study], "front-metric.value": "flops", "front-backdrop.value": []}
         return self._ask(url, self.LOOK, self.FIGURE, self.TELL, self.DETAIL)
 
     def update(self, url: str) -> tuple[float, int]:

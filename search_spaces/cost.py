@@ -176,7 +176,10 @@ def walk(arch: Arch, in_channels: int, num_classes: int) -> list[tuple[str, str,
 
 def layer_cost(layer: Layer, shape: Shape) -> tuple[Shape, Cost]:
     """Output shape and cost of one layer, combinators included."""
-    read = _read(layer, shape)
+    return _counted(_read(layer, shape))
+
+
+def _counted(read: _Reading) -> tuple[Shape, Cost]:
     return read.out, Cost(read.flops, read.macs, read.params, read.activations, read.peak)
 
 
@@ -217,17 +220,44 @@ def _read(layer: Layer, shape: Shape) -> _Reading:
     return _Reading(output, flops, 0, params, 0, alone, beside)
 
 
-def _read_chain(layer: Chain, shape: Shape) -> _Reading:
-    reached, flops, macs, params, activations = shape, 0, 0, 0, 0
-    peak = peak_kept = shape.elements
-    for i, part in enumerate(layer.layers):
+def _read_chain(layer: Chain, shape: Shape, known: list[_Reading] | None = None) -> _Reading:
+    """`known`: what was read after each of the first layers; those that follow are added to it."""
+    begin = known[-1] if known else _Reading(shape, 0, 0, 0, 0, shape.elements, shape.elements)
+    reached, flops, macs, params, activations, peak, peak_kept = begin
+    for i, part in enumerate(layer.layers[len(known or ()) :], len(known or ())):
         read = _read(part, reached)
         reached = read.out
         flops, macs, params = flops + read.flops, macs + read.macs, params + read.params
         activations += read.activations
         peak = max(peak, read.peak)
         peak_kept = max(peak_kept, read.peak_kept if i == 0 else shape.elements + read.peak)
+        if known is not None:
+            known.append(_Reading(reached, flops, macs, params, activations, peak, peak_kept))
     return _Reading(reached, flops, macs, params, activations, peak, peak_kept)
+
+
+class ChainReader:
+    """Reads chains that begin alike, as deeper and deeper dense blocks do: each goes on from what it shares."""
+
+    def __init__(self) -> None:
+        self._known: dict[Shape, tuple[tuple[Layer, ...], list[_Reading]]] = {}
+
+    def read(self, layer: Layer, shape: Shape) -> tuple[Shape, Cost]:
+        """As `layer_cost`."""
+        return _counted(self._chain(layer, shape) if isinstance(layer, Chain) else _read(layer, shape))
+
+    def _chain(self, chain: Chain, shape: Shape) -> _Reading:
+        before, readings = self._known.get(shape, ((), []))
+        shared = 0
+        for old, new in zip(before, chain.layers, strict=False):
+            if old is not new and old != new:
+                break
+            shared += 1
+        known = readings[:shared]
+        read = _read_chain(chain, shape, known)
+        if len(known) >= len(readings):  # the deepest one so far helps most
+            self._known[shape] = chain.layers, known
+        return read
 
 
 def _read_branches(layer: Combinator, shape: Shape) -> _Reading:

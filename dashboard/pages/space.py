@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-import dash_mantine_components as dmc
 from dash import Dash, Input, Output, State, dcc, html, no_update
 
 from dashboard.figures import CLEAR, GREY, coverage, template
 from dashboard.figures.importance import words
+from dashboard.loading import PLOTLY
 from dashboard.metrics import percent
-from dashboard.parts import card, drawn, empty, facts, graph
+from dashboard.parts import card, drawn, empty, facts, graph, menu
 from dashboard.site import Site
 from dashboard.studies import Study
 from nas.figures import flops_histogram
@@ -22,10 +23,11 @@ from search_spaces.feasible import Feasible
 from search_spaces.spaces import find
 
 PATH, LABEL, ORDER = "/space", "Space", 40
+SCRIPTS = (PLOTLY,)
 
 
-def layout() -> Any:
-    part = dmc.Select(id="space-part", label="Part", data=[], value=None, size="xs", w=150, allowDeselect=False)
+def layout(studies: Sequence[Study]) -> Any:
+    part = menu("space-part", "Part", clearable=False, searchable=False)
     return html.Div(
         [
             html.H1("Space", className="unseen"),
@@ -52,7 +54,7 @@ def register(app: Dash, site: Site) -> None:
         )
 
     @app.callback(
-        Output("space-part", "data"),
+        Output("space-part", "options"),
         Output("space-part", "value"),
         Output("space-gaps", "children"),
         Output("space-coverage", "figure"),

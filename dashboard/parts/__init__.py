@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-import dash_mantine_components as dmc
-from dash import dcc, html
+from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html
 
 from dashboard.figures import CONFIG, PLAIN
 
@@ -69,10 +69,36 @@ def empty(text: str, command: str = "") -> Any:
 
 def choice(name: str, label: str, options: list[tuple[str, str]], value: str) -> Any:
     """A few options side by side; on a phone, where they do not fit, they scroll."""
-    control = dmc.SegmentedControl(
-        id=name, value=value, data=[{"value": v, "label": text} for v, text in options], size="xs", radius="md"
-    )
+    control = dcc.RadioItems([{"value": v, "label": text} for v, text in options], value, id=name, inline=True)
     return html.Div(control, className="choice", role="group", **aria(label=label))
+
+
+def menu(name: str, label: str, about: str = "", options: Sequence[Any] = (), **settings: Any) -> Any:
+    """A menu with its label; `settings` are `dcc.Dropdown`'s, which forgets a value that its options do not have."""
+    words = [html.Span(label), html.Span(about, className="quiet small") if about else None]
+    return html.Div(
+        [html.Label(words, htmlFor=name, id=f"{name}-label"), dcc.Dropdown(id=name, options=list(options), **settings)],
+        className="field",
+    )
+
+
+def written(name: str, label: str, about: str, example: str, rows: int) -> Any:
+    """A field for text that is kept while the browser's tab is open."""
+    words = [html.Span(label), html.Span(about, className="quiet small")]
+    area = dcc.Textarea(id=name, rows=rows, placeholder=example, persistence=True, persistence_type="session")
+    settled = dcc.Store(id=f"{name}-settled")
+    return html.Div([html.Label(words, htmlFor=name), area, settled], className="field")
+
+
+def settle(app: Dash, name: str) -> Input:
+    """What callbacks read of a field for text: what stands there half a second after the last key."""
+    app.clientside_callback(  # type: ignore[no-untyped-call]
+        ClientsideFunction("dashboard", "settle"),
+        Output(f"{name}-settled", "data"),
+        Input(name, "value"),
+        State(f"{name}-settled", "id"),
+    )
+    return Input(f"{name}-settled", "data")
 
 
 def state(kind: str) -> Any:

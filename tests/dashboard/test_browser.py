@@ -93,7 +93,7 @@ def test_every_page_stands_in_light_and_dark_and_on_a_phone(
             await page.until("!!document.querySelector('main h1')")
             await page.until("!!document.querySelector('main .js-plotly-plot .main-svg, main .ag-row, main .empty')")
             assert await page.run(NARROW), f"{at.PATH} is wider than {width} px"
-            theme = await page.run("document.documentElement.getAttribute('data-mantine-color-scheme')")
+            theme = await page.run("document.documentElement.getAttribute('data-theme')")
             assert theme == ("dark" if dark else "light")
             if folder := os.environ.get("DASHBOARD_PICTURES"):
                 await asyncio.sleep(3)
