@@ -151,7 +151,7 @@ def asked(search: str | None, known: list[str]) -> list[str]:
 
 def latest(found: dict[str, Study]) -> list[str]:
     """What is shown when nothing was chosen: the study that was made last."""
-    newest = max(found.values(), key=lambda study: int(study.stored.study._study_id), default=None)
+    newest = max(found.values(), key=lambda study: study.stored.made, default=None)
     return [newest.key] if newest else []
 
 

@@ -61,7 +61,7 @@ def layer(study: Study, metric: str, since: int = 0) -> Layer:
     columns = study.columns(metric)
     trained = columns.rows
     new = [r for r in rows[since:] if r.metric(metric) is not None]
-    floor = 100 * min(columns.accuracies, default=0.0)
+    floor = 100 * float(min(columns.accuracies, default=0.0))
     limit = study.limits.get(metric)
     final, spread = _final(study, trained, metric)
     return Layer(
@@ -85,15 +85,12 @@ def _points(rows: Sequence[Row], metric: str, accuracy: float | None = None) -> 
 
 def _final(study: Study, rows: Sequence[Row], metric: str) -> tuple[Points, tuple[float, ...]]:
     """Test accuracies after `nas.train`, with their spread over seeds."""
-    reports = {str(row.arch): (row, study.stored.training_of(row.arch)) for row in rows} if _any(study) else {}
+    asked = rows if study.stored.fully_trained else ()
+    reports = {str(row.arch): (row, study.stored.training_of(row.arch)) for row in asked}
     found = [(row, report) for row, report in reports.values() if report]
     points = _points([row for row, _ in found], metric)
     tests = tuple(round(100 * report["test_accuracy"], 2) for _, report in found)
     return Points(points.numbers, points.costs, tests), tuple(100 * r.get("test_std", 0.0) for _, r in found)
-
-
-def _any(study: Study) -> bool:
-    return any(name.startswith("trained:") for name in study.stored.study.user_attrs)
 
 
 def plot(front: Front, selected: Sequence[tuple[int, ...]] = ()) -> Any:

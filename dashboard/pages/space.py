@@ -14,7 +14,7 @@ from dashboard.loading import PLOTLY
 from dashboard.metrics import percent
 from dashboard.parts import card, drawn, empty, facts, graph, menu
 from dashboard.site import Site
-from dashboard.studies import Study
+from dashboard.studies import Study, at_resolution
 from nas.figures import flops_histogram
 from nas.words import short
 from search_spaces.budget import Budget
@@ -108,9 +108,7 @@ def overview(study: Study) -> Any:
 @lru_cache(maxsize=16)
 def reading(name: str, resolution: Any, budget: str, channels: int, classes: int) -> Any:
     """Facts about a space and the distribution of its costs; exact, and read once."""
-    from dashboard.studies import _at
-
-    space = _at(find(name), resolution)
+    space = at_resolution(find(name), resolution)
     try:
         feasible = Feasible(space, Budget.parse(budget) if budget else Budget(), channels, classes)
     except LanguageError:
