@@ -146,25 +146,30 @@ def head_cost(head: Head, shape: Shape, num_classes: int) -> tuple[Shape, Cost]:
 
 def ledger(arch: Arch, in_channels: int = 3, num_classes: int = 1000) -> tuple[Row, ...]:
     """One `Row` for the stem, for each block and for the head; their costs sum to `cost(arch)`."""
-    rows = []
-    for name, text, layer, shape in walk(arch, in_channels, num_classes):
-        output, its_cost = layer_cost(layer, shape)
-        rows.append(Row(name, text, shape, output, its_cost, tuple(sorted(uncounted(layer, shape).items()))))
-    return tuple(rows)
+    return tuple(
+        Row(name, text, shape, output, its_cost, tuple(sorted(uncounted(layer, shape).items())))
+        for name, text, layer, shape, output, its_cost in _walked(arch, in_channels, num_classes)
+    )
 
 
 def walk(arch: Arch, in_channels: int, num_classes: int) -> list[tuple[str, str, Layer, Shape]]:
     """(name, text, layer, input shape) of the stem, each block and the head, in order."""
+    return [step[:4] for step in _walked(arch, in_channels, num_classes)]
+
+
+def _walked(arch: Arch, in_channels: int, num_classes: int) -> list[tuple[str, str, Layer, Shape, Shape, Cost]]:
+    """As `walk`, with output shape and cost."""
     shape = Shape(in_channels, arch.resolution, arch.resolution)
-    steps: list[tuple[str, str, Layer, Shape]] = []
+    steps: list[tuple[str, str, Layer, Shape, Shape, Cost]] = []
 
     def step(name: str, text: str, layer: Layer) -> None:
         nonlocal shape
-        steps.append((name, text, layer, shape))
         try:
-            shape = layer_cost(layer, shape)[0]
+            output, its_cost = layer_cost(layer, shape)
         except ArchError as error:
             raise ArchError(f"{name} ({text}): {error}") from None
+        steps.append((name, text, layer, shape, output, its_cost))
+        shape = output
 
     step("stem", str(arch.stem), arch.stem.layer(in_channels))
     for i, stage in enumerate(arch.stages, 1):
