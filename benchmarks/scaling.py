@@ -13,7 +13,6 @@ page's own callback; the slowest of three.
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -29,8 +28,6 @@ from search_spaces.errors import ArchError
 from search_spaces.scaled_grid import flops
 from search_spaces.scaling import scale
 
-HERE = Path(__file__).resolve().parent
-sys.path[:] = [path for path in sys.path if Path(path).resolve() != HERE]  # where a file is called dashboard.py
 DEPTHS = tuple(0.5 * 6 ** (i / (POINTS - 1)) for i in range(POINTS))
 WIDTHS = tuple(0.5 * 4 ** (i / (POINTS - 1)) for i in range(POINTS))
 CACHES = (block_layer, stem_cost, stage_cost, block_cost, head_cost)

@@ -78,7 +78,7 @@ def _points(rows: Sequence[Row], metric: str, accuracy: float | None = None) -> 
     scale = COSTS[metric].scale
     return Points(
         tuple(r.number for r in rows),
-        tuple(significant((r.metric(metric) or 0) / scale) for r in rows),
+        tuple(significant((r.metric(metric) or 0) / scale, 4) for r in rows),  # as many as are told
         tuple(round(100 * (r.accuracy or 0), 2) if accuracy is None else round(accuracy, 2) for r in rows),
     )
 

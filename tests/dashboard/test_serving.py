@@ -10,7 +10,7 @@ import brotli
 import pytest
 
 from dashboard import __main__ as command
-from dashboard import pages
+from dashboard import pages, serving
 from dashboard.app import create
 from dashboard.studies import Studies
 from nas.errors import UserError
@@ -75,6 +75,17 @@ def test_scripts_come_with_the_page_that_needs_them(storage: str, tmp_path: Path
         assert b"plotly.js" in plain.data[:400] or name == "grid"
         assert "immutable" in packed.headers["Cache-Control"]
         packed.close(), plain.close()
+
+
+@pytest.mark.parametrize("token", ["", "right"])
+def test_scripts_are_compressed_before_a_browser_asks(storage: str, tmp_path: Path, token: str) -> None:
+    serving._kept.cache_clear()
+    server = create(Studies([storage]), tmp_path, token).server
+    serving.prepare(server, token)
+    compressed = serving._kept.cache_info().misses
+    assert compressed >= 8
+    serving.prepare(server, token)
+    assert serving._kept.cache_info().misses == compressed
 
 
 def test_a_report_needs_no_server(storage: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
