@@ -10,6 +10,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from safetensors.torch import load
 
 from dashboard import pages
 from dashboard.app import create
@@ -186,6 +187,20 @@ def test_live_shows_what_runs_and_what_failed(tmp_path: Path) -> None:
     answer = client("live-facts.children", version=VERSION)
     assert '"Failed"' in said(answer["live-facts"])
     assert any(reason in said(answer["live-failures"]) for reason in ("diverged", "out of memory"))
+
+
+def test_weights_alone_are_a_download_too(client: Client, study: Study) -> None:
+    trigger = '{"format":"weights","type":"export"}.n_clicks'
+    one = {"id": {"format": "weights", "type": "export"}, "property": "n_clicks", "value": 1}
+    answer = client("export-said.children", trigger, each=[one], picked=PICKED)
+    got = client.http.get(answer["export-go"]["data"], headers=HEADERS)
+    assert "toy-trial-3.safetensors" in got.headers["Content-Disposition"]
+    candidate = study.candidate(3)
+    assert candidate is not None
+    statistics = ("running_mean", "running_var", "num_batches_tracked")
+    learned = sum(value.numel() for name, value in load(got.data).items() if not name.endswith(statistics))
+    got.close()
+    assert learned == candidate.cost.params
 
 
 def test_an_export_is_a_download_and_nothing_else_is(client: Client, tmp_path: Path) -> None:
