@@ -11,7 +11,7 @@ from dash import ClientsideFunction, Dash, Input, Output, State, ctx, dcc, html,
 
 from dashboard import pages, serving
 from dashboard.loading import LeanDash
-from dashboard.parts import aria, candidate, empty, menu
+from dashboard.parts import aria, candidate, empty, field
 from dashboard.site import Site
 from dashboard.studies import Studies, Study
 
@@ -40,10 +40,10 @@ def create(studies: Studies, exports: Path, token: str = "") -> Dash:
 def frame(known: list[str]) -> Any:
     """What stands around every page; `known`: keys of the studies that there are."""
     brand = dcc.Link([html.Span(className="mark", **aria(hidden="true")), "nas-explorer"], href="/", className="brand")
-    chooser = menu(
-        "chosen", "Studies", options=named(known), multi=True, value=[], persistence=True, persistence_type="local",
+    chooser = field("Studies", dcc.Dropdown(
+        id="chosen", options=named(known), multi=True, value=[], persistence=True, persistence_type="local",
         searchable=False, clearable=False, placeholder="No study is chosen", maxHeight=320,
-    )  # fmt: skip
+    ))  # fmt: skip
     theme = html.Button("◐", id="theme", title="Light or dark theme", **aria(label="Light or dark theme"))
     stores = [dcc.Store(id=name) for name in ("version", "picked", "selection", "titled", "ready")]
     return html.Div(

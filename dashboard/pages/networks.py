@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dash import Dash, Input, Output, html
+from dash import Dash, Input, Output, dcc, html
 
 from dashboard.figures import drawing, spending
 from dashboard.loading import BASIC
 from dashboard.metrics import COSTS, Metric
-from dashboard.parts import card, drawn, empty, menu, network, settle, table, written
+from dashboard.parts import card, drawn, empty, field, network, settle, table, written
 from dashboard.parts.choosing import EXAMPLE, gathered, offered
 from dashboard.site import Site
 from dashboard.studies import Study
@@ -24,15 +24,16 @@ FIRST = ["zoo/mobilenet_v2", "zoo/efficientnet_b0"]
 
 
 def layout(studies: Sequence[Study]) -> Any:
-    known = menu(
-        "networks-chosen", "Networks", f"of the papers and of the chosen studies, at most {MOST}", multi=True,
-        options=offered(studies), value=FIRST, persistence=True, persistence_type="session", maxHeight=340,
+    known = dcc.Dropdown(
+        id="networks-chosen", options=offered(studies), multi=True, value=FIRST, persistence=True,
+        persistence_type="session", maxHeight=340,
     )  # fmt: skip
+    chosen = field("Networks", known, f"of the papers and of the chosen studies, at most {MOST}")
     typed = written("networks-text", "Or a network as text", "resolution | stem | stages | head", EXAMPLE, rows=3)
     return html.Div(
         [
             html.H1("Networks", className="unseen"),
-            card("Compare networks", html.Div([known, typed], className="form"), html.Pre(id="networks-wrong",
+            card("Compare networks", html.Div([chosen, typed], className="form"), html.Pre(id="networks-wrong",
             className="wrong"),
                  about="Costs are exact and follow at once; nothing is built or trained."),
             html.Div(id="networks-shown", className="shown"),

@@ -9,7 +9,7 @@ from dash import ClientsideFunction, Dash, Input, Output, Patch, State, dcc, htm
 
 from dashboard.figures import BLUE, contours, measured
 from dashboard.loading import PLOTLY
-from dashboard.parts import aria, card, graph, menu, settle, written
+from dashboard.parts import aria, card, field, graph, settle, written
 from dashboard.parts.choosing import EXAMPLE, offered
 from dashboard.parts.laws import judgement, laws, spoken, studies_measured
 from dashboard.parts.scaled import AXES, HIGH, LOW, blank, chosen, factors, guide, marginals, shown, unshown
@@ -49,16 +49,17 @@ def layout(studies: Sequence[Study]) -> Any:
 
 
 def _controls(studies: Sequence[Study]) -> Any:
-    known = menu(
-        "scaling-network", "Network", "of the papers or on the front of a chosen study", options=offered(studies),
-        value=FIRST, clearable=False, persistence=True, persistence_type="session", maxHeight=340,
+    known = dcc.Dropdown(
+        id="scaling-network", options=offered(studies), value=FIRST, clearable=False, persistence=True,
+        persistence_type="session", maxHeight=340,
     )  # fmt: skip
+    chosen = field("Network", known, "of the papers or on the front of a chosen study")
     typed = written("scaling-text", "Or a network as text", "while there is one here, it is the one scaled", EXAMPLE, 2)
     phi = _slider("phi", "Compound φ", 0, SHRUNK, GROWN, 0.1, f"{ALPHA}, {BETA}, {GAMMA} to the φ")
     axes = [_slider(name, label, 1, LOW, HIGH, 0.05, "times its own") for name, label in AXES]
     reset = html.Button("Back to the network", id="scaling-reset", className="button", n_clicks=0)
     return card(
-        "Choose and scale", html.Div([known, typed], className="stack"), phi, *axes,
+        "Choose and scale", html.Div([chosen, typed], className="stack"), phi, *axes,
         html.P(id="scaling-sum", className="sum"),
         about="φ moves depth, width and resolution together; moved alone, they show the φ of the same budget.",
         tools=reset,
@@ -94,7 +95,9 @@ def _measured() -> Any:
         type="dot", delay_show=400, color=BLUE,
     )  # fmt: skip
     words = html.P(id="scaling-unmeasured", className="quiet", **aria(live="polite"))
-    choose = html.Div(menu("scaling-study", "Measured study", clearable=False), id="scaling-studies")
+    choose = html.Div(
+        field("Measured study", dcc.Dropdown(id="scaling-study", options=[], clearable=False)), id="scaling-studies"
+    )
     return card("Measured", words, html.Div(body, id="scaling-curves"), about=html.Span(id="scaling-trained"),
                 tools=choose)  # fmt: skip
 

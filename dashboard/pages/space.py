@@ -12,7 +12,7 @@ from dashboard.figures import CLEAR, GREY, coverage, template
 from dashboard.figures.importance import words
 from dashboard.loading import PLOTLY
 from dashboard.metrics import percent
-from dashboard.parts import card, drawn, empty, facts, graph, menu
+from dashboard.parts import card, drawn, empty, facts, field, graph
 from dashboard.site import Site
 from dashboard.studies import Study, at_resolution
 from nas.figures import flops_histogram
@@ -27,7 +27,7 @@ SCRIPTS = (PLOTLY,)
 
 
 def layout(studies: Sequence[Study]) -> Any:
-    part = menu("space-part", "Part", clearable=False, searchable=False)
+    part = field("Part", dcc.Dropdown(id="space-part", options=[], clearable=False, searchable=False))
     return html.Div(
         [
             html.H1("Space", className="unseen"),

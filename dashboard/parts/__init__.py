@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html
@@ -73,21 +72,16 @@ def choice(name: str, label: str, options: list[tuple[str, str]], value: str) ->
     return html.Div(control, className="choice", role="group", **aria(label=label))
 
 
-def menu(name: str, label: str, about: str = "", options: Sequence[Any] = (), **settings: Any) -> Any:
-    """A menu with its label; `settings` are `dcc.Dropdown`'s, which forgets a value that its options do not have."""
+def field(label: str, control: Any, about: str = "") -> Any:
+    """Something to fill in, with its label. (A `dcc.Dropdown` forgets a value that its options do not have.)"""
     words = [html.Span(label), html.Span(about, className="quiet small") if about else None]
-    return html.Div(
-        [html.Label(words, htmlFor=name, id=f"{name}-label"), dcc.Dropdown(id=name, options=list(options), **settings)],
-        className="field",
-    )
+    return html.Div([html.Label(words, htmlFor=control.id), control], className="field")
 
 
 def written(name: str, label: str, about: str, example: str, rows: int) -> Any:
-    """A field for text that is kept while the browser's tab is open."""
-    words = [html.Span(label), html.Span(about, className="quiet small")]
+    """A field for text that is kept while the browser's tab is open; callbacks read it by `settle`."""
     area = dcc.Textarea(id=name, rows=rows, placeholder=example, persistence=True, persistence_type="session")
-    settled = dcc.Store(id=f"{name}-settled")
-    return html.Div([html.Label(words, htmlFor=name), area, settled], className="field")
+    return html.Div([field(label, area, about), dcc.Store(id=f"{name}-settled")])
 
 
 def settle(app: Dash, name: str) -> Input:
