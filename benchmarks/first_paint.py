@@ -45,16 +45,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, default=5000, help="of the study that is made")
     parser.add_argument("--storage", help="take this one; it is only read")
+    parser.add_argument("--study", default="large", help="its name")
     parser.add_argument("--page", action="append", choices=PAGES, help="(default: all)")
     parser.add_argument("--n", type=int, default=3, help="browsers; medians are told")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        storage, points = args.storage or f"sqlite:///{folder}/nas.db", 1
+        storage = args.storage or f"sqlite:///{folder}/nas.db"
+        study = Growing(storage, args.study, args.seed)
         if not args.storage:
-            study = Growing(storage, "large", args.seed)
             study.grow(args.trials)
-            points = round(0.9 * args.trials)  # one in twenty failed
+        points = round(0.9 * len(study))  # some failed: one in twenty of those that were made here
+        print(f"{len(study):,} trials, seed {args.seed}, n = {args.n}, medians")
         with served(storage, folder) as url:
             asyncio.run(told(url, args.page or PAGES, points, args.n))
     return 0
