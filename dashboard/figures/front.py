@@ -171,13 +171,12 @@ def _trace(
 
 
 def _range(front: Front) -> list[float] | None:
-    """The costs of the trials and of the budget, with some air; the backdrop is cut to twice as far."""
-    costs = [c for one in front.layers for c in (*one.trained.costs, *one.front.costs, *one.failed.costs)]
+    """With a backdrop, twice as far as trials and budget reach; without one the axis follows what arrives."""
+    costs = [c for one in front.layers for kind in KINDS for c in getattr(one, kind).costs]
     costs += [one.limit for one in front.layers if one.limit]
-    if not costs:
+    if not costs or not front.families:
         return None
-    low, high = min(costs), max(costs)
-    return [log10(low * (0.5 if front.families else 0.93)), log10(high * (2 if front.families else 1.07))]
+    return [log10(min(costs) * 0.5), log10(max(costs) * 2)]
 
 
 def _budget(drawn: Any, limit: float, unit: str) -> None:

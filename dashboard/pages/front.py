@@ -168,24 +168,23 @@ def sentence(study: Study, metric: str) -> str:
 
 def listing(studies: Sequence[Study], metric: str) -> Any:
     """The front as a table with a button a network, for keyboards, screen readers and phones."""
-    rows = []
+    rows, shown = [], ["flops", "macs", "params"]
+    shown += [metric] if metric not in shown else []
     for study in studies:
         columns = study.columns(metric)
         for row in (columns.rows[i] for i in reversed(columns.front)):
             button = pick(study.key, row.number, f"Trial {row.number}", f"Open trial {row.number} of {study.name}")
-            numbers = [percent(row.accuracy), *(short(row.metric(m) or 0) for m in ("flops", "macs", "params"))]
+            numbers = [percent(row.accuracy), *(short(row.metric(m) or 0) for m in shown)]
             rows.append([button, *([study.name] if len(studies) > 1 else []), *numbers, f"{row.arch.resolution} px",
                          str(row.arch.depth)])  # fmt: skip
     if not rows:
         return empty("There is no trained network yet; this page fills by itself as a search goes on.", START)
-    heads = [
-        "Network",
-        *(["Study"] if len(studies) > 1 else []),
-        "Accuracy",
-        "FLOPs",
-        "MACs",
-        "Params",
-        "Input",
-        "Blocks",
-    ]
+    whose = ["Study"] if len(studies) > 1 else []
+    heads = ["Network", *whose, "Accuracy", *(_head(m) for m in shown), "Input", "Blocks"]
     return table(heads, rows, "Networks on the front", numbers=2 if len(studies) > 1 else 1)
+
+
+def _head(metric: str) -> str:
+    """A column's name; counts need no unit, for each is written with its own."""
+    found = COSTS[metric]
+    return f"{found.label} ({found.unit})" if found.scale == 1 else found.label.replace("Parameters", "Params")
