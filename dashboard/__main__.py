@@ -51,13 +51,14 @@ def main(argv: list[str] | None = None) -> int:
 
 def _serve(args: argparse.Namespace, studies: object) -> int:
     from dashboard.app import create
-    from dashboard.serving import LOOPBACK, serve
+    from dashboard.serving import LOOPBACK, prepare, serve
     from dashboard.studies import Studies
 
     assert isinstance(studies, Studies)
     token = args.token or ("" if args.host in LOOPBACK else token_urlsafe(24))
     app = create(studies, args.exports, token)
-    Thread(target=lambda: studies.get(list(studies.look())), daemon=True).start()  # read while the browser opens
+    for ahead in (lambda: studies.get(list(studies.look())), lambda: prepare(app.server, token)):
+        Thread(target=ahead, daemon=True).start()  # while the browser opens
     shown = f"[{args.host}]" if ":" in args.host else args.host
     print(f"http://{shown}:{args.port}/{f'?token={token}' if token else ''}  (Ctrl-C ends)", flush=True)
     try:

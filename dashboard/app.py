@@ -2,36 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
-import dash_mantine_components as dmc
-from dash import Dash, Input, Output, State, ctx, dcc, html, no_update
+from dash import ClientsideFunction, Dash, Input, Output, State, ctx, dcc, html, no_update
 
 from dashboard import pages, serving
-from dashboard.figures import BLUE
-from dashboard.parts import aria, candidate, empty
+from dashboard.loading import LeanDash
+from dashboard.parts import aria, candidate, empty, field
 from dashboard.site import Site
 from dashboard.studies import Studies, Study
 
 TICK_MS = 2000
 START = "python -m nas.search --budget 300MFLOPs --space mobile"
-DARK = ["#d5dae0", "#b4bcc6", "#8b95a1", "#5b6570", "#3a424c", "#2c323a", "#23282f", "#1c2026", "#171a1f", "#14171b"]
-SHADES = ["#eaf1fb", "#d3e2f6", "#a9c6ee", "#7aa5e3", "#5a90dc", BLUE, "#3e74c2", "#3566a8", "#2b5489", "#21426c"]
 
 
 def create(studies: Studies, exports: Path, token: str = "") -> Dash:
     """The application on some studies. `token`: what every request must bring, or nothing."""
-    app = Dash(
+    app = LeanDash(
         __name__, title="nas-explorer", update_title="", suppress_callback_exceptions=True, serve_locally=True,
         assets_folder=str(Path(__file__).parent / "assets"), add_log_handler=False,
+        pages={page.PATH: page.SCRIPTS for page in pages.pages()},
         meta_tags=[{"name": "viewport", "content": "width=device-width, initial-scale=1"}],
     )  # fmt: skip
-    app.index_string = app.index_string.replace("<html>", '<html lang="en">')
     site = Site(studies, exports)
-    app.layout = frame
+    app.layout = lambda: frame(list(studies.look()))
     _register(app, site)
     candidate.register(app, site)
     for page in pages.pages():
@@ -40,59 +37,59 @@ def create(studies: Studies, exports: Path, token: str = "") -> Dash:
     return app
 
 
-def frame() -> Any:
-    """What stands around every page."""
+def frame(known: list[str]) -> Any:
+    """What stands around every page; `known`: keys of the studies that there are."""
     brand = dcc.Link([html.Span(className="mark", **aria(hidden="true")), "nas-explorer"], href="/", className="brand")
-    chooser = dmc.MultiSelect(
-        id="chosen", label="Studies", data=[], value=[], persistence=True, size="xs",
-        persistence_type="local", searchable=False, clearable=False, className="chooser", maxDropdownHeight=320,
-        comboboxProps={"width": 340, "position": "bottom-end"}, hidePickedOptions=False,
-    )  # fmt: skip
-    theme = dmc.ColorSchemeToggle(
-        id="theme", lightIcon="☀", darkIcon="☾", size="md", variant="subtle", color="gray",
-        attributes={"root": {"aria-label": "Light or dark theme"}},
-    )  # fmt: skip
-    stores = [dcc.Store(id=name) for name in ("version", "picked", "selection", "titled")]
-    return dmc.MantineProvider(
+    chooser = field("Studies", dcc.Dropdown(
+        id="chosen", options=named(known), multi=True, value=[], persistence=True, persistence_type="local",
+        searchable=False, clearable=False, placeholder="No study is chosen", maxHeight=320,
+    ))  # fmt: skip
+    theme = html.Button("◐", id="theme", title="Light or dark theme", **aria(label="Light or dark theme"))
+    stores = [dcc.Store(id=name) for name in ("version", "picked", "selection", "titled", "ready")]
+    return html.Div(
         [
             html.A("Skip to the page", href="#content", className="skip"),
             dcc.Location(id="url"),
             dcc.Interval(id="tick", interval=TICK_MS),
             *stores,
-            html.Header([brand, html.Nav(id="nav", **aria(label="Pages")), chooser, theme], className="top"),
+            html.Header(
+                [brand, html.Nav(id="nav", **aria(label="Pages")), html.Div(chooser, className="chooser"), theme],
+                className="top",
+            ),
             html.Div(id="problems", role="status"),
             html.Main(id="content", tabIndex=-1),
-        ],
-        theme={
-            "primaryColor": "blue",
-            "colors": {"blue": SHADES, "dark": DARK},
-            "fontFamily": "inherit",
-            "defaultRadius": "md",
-        },
-        defaultColorScheme="auto",
+        ]
     )
 
 
 def _register(app: Dash, site: Site) -> None:
-    @app.callback(Output("content", "children"), Output("nav", "children"), Input("url", "pathname"))
-    def route(path: str | None) -> Any:
+    app.clientside_callback(  # type: ignore[no-untyped-call]
+        ClientsideFunction("dashboard", "load"), Output("ready", "data"), Input("url", "pathname")
+    )
+
+    @app.callback(Output("nav", "children"), Input("url", "pathname"))
+    def lead(path: str | None) -> Any:
+        return links(pages.at(path))
+
+    @app.callback(Output("content", "children"), Input("ready", "data"), State("version", "data"))
+    def route(path: str | None, version: Any) -> Any:
         page = pages.at(path)
-        return page.layout() if page else nowhere(), menu(page)
+        return page.layout(site.chosen(version)) if page else nowhere()
 
     @app.callback(
-        Output("chosen", "data"),
+        Output("chosen", "options"),
         Output("chosen", "value"),
         Output("version", "data"),
         Output("problems", "children"),
         Input("tick", "n_intervals"),
         Input("chosen", "value"),
         Input("url", "search"),
-        State("chosen", "data"),
+        State("chosen", "options"),
         State("version", "data"),
     )
     def look(ticks: int | None, value: list[str] | None, search: str | None, data: Any, version: Any) -> Any:
         found = site.studies.look()
-        options = [{"value": key, "label": key} for key in found]
+        options = named(found)
         wanted = asked(search, list(found)) if version is None or ctx.triggered_id == "url" else []
         kept = wanted or [key for key in value or [] if key in found] or latest(found)
         unread = site.studies.warm(kept)
@@ -125,6 +122,11 @@ _TITLE = """function () {
 }"""
 
 
+def named(keys: Iterable[str]) -> list[dict[str, str]]:
+    """Studies as options of the menu."""
+    return [{"value": key, "label": key} for key in keys]
+
+
 def linked(search: str | None) -> dict[str, Any] | None:
     """The trial that an address names: `?study=…&trial=…`."""
     query = parse_qs((search or "").lstrip("?"))
@@ -149,11 +151,11 @@ def asked(search: str | None, known: list[str]) -> list[str]:
 
 def latest(found: dict[str, Study]) -> list[str]:
     """What is shown when nothing was chosen: the study that was made last."""
-    newest = max(found.values(), key=lambda study: int(study.stored.study._study_id), default=None)
+    newest = max(found.values(), key=lambda study: study.stored.made, default=None)
     return [newest.key] if newest else []
 
 
-def menu(current: pages.Page | None) -> list[Any]:
+def links(current: pages.Page | None) -> list[Any]:
     """The links to the pages; `_TITLE` marks the one shown for screen readers too."""
     return [dcc.Link(page.LABEL, href=page.PATH, className="here" if page is current else "") for page in pages.pages()]
 

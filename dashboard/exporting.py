@@ -22,27 +22,30 @@ LABELS = {
     "pt2": "torch.export",
     "executorch": "ExecuTorch",
 }
+WEIGHTS = "weights"
+"""Not a format of its own: the state dict that a Python module comes with, alone."""
 
 
 def formats() -> list[tuple[str, str, str]]:
     """(name, label, what it is) of each format: `nas.exporters` finds them, so this list grows by itself."""
-    abouts = {"python_module": "a file that needs nothing but torch, its weights and its spec"}
-    return [
-        (name, LABELS.get(name, name.replace("_", " ").capitalize()), abouts.get(name, name.replace("_", " ")))
+    found = [
+        (name, LABELS.get(name, name.replace("_", " ").capitalize()), exporters.find(name).ABOUT)
         for name in exporters.names()
     ]
+    return [*found, (WEIGHTS, "Weights", "the state dict as safetensors")]
 
 
 def prepare(site: Site, study: Study, number: int, name: str) -> tuple[str, str | None]:
     """Export a trial; what to tell, and the address of the download where there is one."""
     candidate = study.candidate(number)
-    if candidate is None or name not in exporters.names():
+    if candidate is None or name not in (*exporters.names(), WEIGHTS):
         return "There is no such trial or format.", None
     try:
         package, note = _package(study, candidate)
         folder = site.exports / slug(study.key) / f"trial-{number:05d}" / name
-        exporters.find(name).export(package, folder, "network")
-        path = _zipped(folder, f"{slug(study.name)}-trial-{number}-{slug(name)}")
+        exporters.find("python_module" if name == WEIGHTS else name).export(package, folder, "network")
+        stem = f"{slug(study.name)}-trial-{number}"
+        path = _weights(folder, stem) if name == WEIGHTS else _zipped(folder, f"{stem}-{slug(name)}")
     except (UserError, OSError) as error:
         return f"The export failed: {error}.", None
     return f"{path.name}, {path.stat().st_size / 1e6:.1f} MB, {note}.", site.offer(path)
@@ -59,6 +62,11 @@ def _package(study: Study, candidate: Candidate) -> tuple[Package, str]:
         untrained = "freshly initialised: the weights of this trial were not kept"
         return fresh(candidate.arch, channels, classes), untrained
     return package, f"with its weights: {package.accuracy}"
+
+
+def _weights(folder: Path, name: str) -> Path:
+    """The state dict of an exported Python module, by a name that tells whose it is."""
+    return (folder / "network.safetensors").replace(folder.parent / f"{name}.safetensors")
 
 
 def _zipped(folder: Path, name: str) -> Path:

@@ -9,28 +9,48 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
+
+Values = Sequence[float] | NDArray[np.float64]
+SAMPLE = 1_000
 
 
-def front(accuracies: Sequence[float], costs: Sequence[float]) -> list[int]:
+def front(accuracies: Values, costs: Values) -> list[int]:
     """Indices of the points that no other beats, by ascending cost; of equal points the first."""
     accuracy, cost = np.asarray(accuracies, dtype=float), np.asarray(costs, dtype=float)
-    if not len(accuracy):
-        return []
-    order = np.argsort(cost, kind="stable")
-    best = np.maximum.accumulate(accuracy[order])
-    rises = order[np.concatenate(([True], best[1:] > best[:-1]))]
-    last_of_cost = np.concatenate((cost[rises][1:] != cost[rises][:-1], [True]))
-    found: list[int] = rises[last_of_cost].tolist()
+    left = np.arange(len(cost))
+    if len(cost) > 2 * SAMPLE:  # the front of a few points covers most others: only what is left needs sorting
+        some = slice(None, None, len(cost) // SAMPLE)
+        best = _sorted_front(accuracy[some], cost[some])
+        left = np.flatnonzero(_covered(accuracy[some][best], cost[some][best], cost) <= accuracy)
+    found: list[int] = left[_sorted_front(accuracy[left], cost[left])].tolist()
     return found
 
 
-def history(accuracies: Sequence[float], costs: Sequence[float], dearest: float) -> list[tuple[int, float]]:
+def _sorted_front(accuracy: NDArray[np.float64], cost: NDArray[np.float64]) -> NDArray[np.intp]:
+    """As `front`."""
+    order = np.argsort(cost, kind="stable")
+    if not len(order):
+        return order
+    best = np.maximum.accumulate(accuracy[order])
+    rises = order[np.concatenate(([True], best[1:] > best[:-1]))]
+    last_of_cost = np.concatenate((cost[rises][1:] != cost[rises][:-1], [True]))
+    found: NDArray[np.intp] = rises[last_of_cost]
+    return found
+
+
+def _covered(heights: Values, rights: Values, costs: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The best accuracy that a front (by ascending cost) has at no more than each of these costs, or -inf."""
+    reached: NDArray[np.float64] = np.concatenate(([-np.inf], heights))[np.searchsorted(rights, costs, side="right")]
+    return reached
+
+
+def history(accuracies: Values, costs: Values, dearest: float) -> list[tuple[int, float]]:
     """(how many points were in, hypervolume) each time it grew, from accuracy 0 up to the cost `dearest`."""
     rights: list[float] = []  # costs of the front so far, ascending, and their accuracies
     heights: list[float] = []
     area, grown = 0.0, []
-    for i in _risen(accuracies, costs, dearest, rights, heights):
-        accuracy, cost = accuracies[i], costs[i]
+    for i, accuracy, cost in _risen(accuracies, costs, dearest, rights, heights):
         place = bisect_right(rights, cost)
         if place and heights[place - 1] >= accuracy:
             continue
@@ -43,15 +63,19 @@ def history(accuracies: Sequence[float], costs: Sequence[float], dearest: float)
 
 
 def _risen(
-    accuracies: Sequence[float], costs: Sequence[float], dearest: float, rights: list[float], heights: list[float]
-) -> Iterator[int]:
-    """Points that the front, as it stood when their block began, does not cover; blocks double in length."""
+    accuracies: Values, costs: Values, dearest: float, rights: list[float], heights: list[float]
+) -> Iterator[tuple[int, float, float]]:
+    """(index, accuracy, cost) of the points that the front, as it stood when their block began, does not cover.
+
+    Blocks double in length.
+    """
     accuracy, cost = np.asarray(accuracies, dtype=float), np.asarray(costs, dtype=float)
     start, length = 0, 256
     while start < len(cost):
         at = slice(start, start + length)
-        under = np.concatenate(([-np.inf], heights))[np.searchsorted(rights, cost[at], side="right")]
-        yield from (start + np.flatnonzero((cost[at] < dearest) & (under < accuracy[at]))).tolist()
+        risen = (cost[at] < dearest) & (_covered(heights, rights, cost[at]) < accuracy[at])
+        there = start + np.flatnonzero(risen)
+        yield from zip(there.tolist(), accuracy[there].tolist(), cost[there].tolist(), strict=True)
         start, length = start + length, 2 * length
 
 

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import gzip
 import hmac
+import re
 import sys
 from functools import lru_cache
 from pathlib import Path
 from traceback import extract_tb
 from typing import Any
 
+import brotli
 from flask import Flask, Response, abort, redirect, request, send_file
 from werkzeug.exceptions import HTTPException
 
+from dashboard.loading import VENDORED, vendored_address
 from dashboard.site import Site
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 COOKIE = "nas-token"
 OWN = ("dashboard", "pages", "parts", "figures", "nas", "search_spaces")  # folders of what may be at fault
 SMALLEST = 1000  # bytes that are worth compressing
+BROTLI, GZIP = "br", "gzip"
+QUICKLY = {BROTLI: 4, GZIP: 4}  # for answers that are made anew each time
+BEST, WELL = {BROTLI: 11, GZIP: 9}, {BROTLI: 6, GZIP: 6}
+LARGE = 400_000  # bytes of a script that is compressed well, which takes a quarter of a second, but not best: seconds
 TEXTS = ("text/", "application/json", "application/javascript", "image/svg")
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -60,11 +67,19 @@ def guard(server: Flask, site: Site, token: str = "") -> None:
         print(f"a request to {request.path} was refused: {_place(error)}", file=sys.stderr)
         return Response("this request could not be answered: reload the page", 500, mimetype="text/plain")
 
+    @server.route(vendored_address())
+    def vendored() -> Response:
+        answer = Response(VENDORED.read_bytes(), mimetype="application/javascript")
+        answer.headers["Content-Encoding"] = BROTLI
+        return answer
+
     @server.after_request
     def finish(answer: Response) -> Response:
         for name, value in HEADERS.items():
             answer.headers.setdefault(name, value)
-        return compressed(answer)
+        if _static() and answer.status_code == 200:
+            answer.headers["Cache-Control"] = "private, max-age=31536000, immutable"
+        return encoded(answer)
 
 
 def _place(error: Exception) -> str:
@@ -80,26 +95,50 @@ def _host() -> str:
     return host[1:].partition("]")[0] if host.startswith("[") else host.rpartition(":")[0] or host
 
 
-def compressed(answer: Response) -> Response:
-    """The answer as gzip, where the browser takes it and it is worth it."""
-    wanted = "gzip" in request.headers.get("Accept-Encoding", "") and answer.status_code == 200
-    if not wanted or not (answer.mimetype or "").startswith(TEXTS) or "Content-Encoding" in answer.headers:
+def _static() -> bool:
+    """Whether the address is of a script or a style, and changes with its content: a browser may keep it."""
+    suites, assets = request.path.startswith("/_dash-component-suites/"), request.path.startswith("/assets/")
+    return suites or request.path == vendored_address() or (assets and "m" in request.args)
+
+
+def encoded(answer: Response) -> Response:
+    """The answer as the browser takes it: by Brotli, by gzip or plain."""
+    taken = [part.partition(";")[0].strip() for part in request.headers.get("Accept-Encoding", "").split(",")]
+    if answer.headers.get("Content-Encoding") == BROTLI and BROTLI not in taken:
+        answer.set_data(brotli.decompress(answer.get_data()))
+        del answer.headers["Content-Encoding"]
+    kind = next((kind for kind in (BROTLI, GZIP) if kind in taken), "")
+    text = (answer.mimetype or "").startswith(TEXTS)
+    if not kind or not text or answer.status_code != 200 or "Content-Encoding" in answer.headers:
         return answer
     answer.direct_passthrough = False
     body = answer.get_data()
     if len(body) < SMALLEST:
         return answer
-    static = request.path.startswith(("/_dash-component-suites/", "/assets/"))
-    answer.set_data(_kept(request.full_path, body) if static else gzip.compress(body, 4))
-    answer.headers["Content-Encoding"] = "gzip"
+    answer.set_data(_kept(kind, body) if _static() else _packed(kind, body, QUICKLY[kind]))
+    answer.headers["Content-Encoding"] = kind
     answer.headers.add("Vary", "Accept-Encoding")
     return answer
 
 
 @lru_cache(maxsize=64)
-def _kept(path: str, body: bytes) -> bytes:
-    """Scripts and styles never change while the server runs."""
-    return gzip.compress(body, 6)
+def _kept(kind: str, body: bytes) -> bytes:
+    """Scripts and styles never change while the server runs: each is compressed once, and well."""
+    return _packed(kind, body, (WELL if len(body) > LARGE else BEST)[kind])
+
+
+def _packed(kind: str, body: bytes, quality: int) -> bytes:
+    packed: bytes = brotli.compress(body, quality=quality) if kind == BROTLI else gzip.compress(body, quality)
+    return packed
+
+
+def prepare(server: Flask, token: str = "") -> None:
+    """Compress every script that a browser may ask for, before one does: seconds that nobody then waits for."""
+    asking = {"Host": LOOPBACK[0], "Accept-Encoding": BROTLI, "Cookie": f"{COOKIE}={token}"}
+    http = server.test_client(use_cookies=False)
+    page = brotli.decompress(http.get("/", headers=asking).data).decode()
+    for address in re.findall(r'"(/(?:_dash-component-suites|assets)/[^"]+)"', page):
+        http.get(address, headers=asking).close()
 
 
 def serve(server: Flask, host: str, port: int) -> None:

@@ -5,26 +5,22 @@ A browser names a study by its key, which is looked up here and is never part of
 
 from __future__ import annotations
 
-import logging
 import time
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from threading import RLock, Thread
 from typing import Any
 from uuid import uuid4
 
-import optuna
-from optuna.exceptions import ExperimentalWarning
+import numpy as np
+from numpy.typing import NDArray
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
 from dashboard import fronts
 from nas.errors import UserError
-from nas.store import UNFINISHED, Candidate, Stored, study_names
+from nas.readonly import missing, open_readonly, sentence, shown
+from nas.store import UNFINISHED, Candidate, Stored, load, study_names
 from search_spaces.arch import Arch
 from search_spaces.budget import Budget
 from search_spaces.cost import Cost
@@ -32,7 +28,6 @@ from search_spaces.errors import LanguageError
 from search_spaces.space import Space
 from search_spaces.spaces import find
 
-WAIT_S = 5  # for a writer's transaction
 FRESH_S = 0.5  # a study is read at most this often, however many pages are open
 PATIENCE_S = 0.7  # for a study that is read for the first time
 LOOK_S = 4.0  # as FRESH_S, for new studies
@@ -72,15 +67,15 @@ class Columns:
     """Trained networks that have a metric, in the order they ended; `front` are places in it, by ascending cost."""
 
     rows: list[Row]
-    accuracies: list[float]
-    costs: list[float]
+    accuracies: NDArray[np.float64]
+    costs: NDArray[np.float64]
     front: list[int]
 
 
 def _columns(rows: list[Row], metric: str) -> Columns:
     kept = [(r, r.accuracy or 0.0, r.metric(metric)) for r in rows if r.state == "complete"]
     trained = [(row, accuracy, cost) for row, accuracy, cost in kept if cost is not None]
-    accuracies, costs = [a for _, a, _ in trained], [float(c) for _, _, c in trained]
+    accuracies, costs = np.array([a for _, a, _ in trained]), np.array([c for _, _, c in trained], dtype=float)
     return Columns([r for r, _, _ in trained], accuracies, costs, fronts.front(accuracies, costs))
 
 
@@ -165,12 +160,8 @@ class Study:
         return self
 
     def _take_up(self) -> None:
-        trials = {t.number: t for t in self.stored.study.get_trials(deepcopy=False) if t.number not in self._seen}
-        rows = [
-            _row(candidate, trials[candidate.number])
-            for candidate in (self.stored._kept(t) for t in trials.values() if "arch" in t.user_attrs)
-        ]
-        self.run = self.stored.study.user_attrs.get("limits") or {}
+        rows = [_row(candidate, trial) for candidate, trial in self.stored.unread(self._seen)]
+        self.run = self.stored.run
         new = [row for row in rows if row.state in FINAL]
         new.sort(key=lambda row: (row.ended or 0.0, row.number))
         self._ended += new
@@ -197,12 +188,12 @@ class Study:
             return None
         try:
             space = find(self.meta["space"])
-            return _at(space, self.meta.get("resolution"))
+            return at_resolution(space, self.meta.get("resolution"))
         except (LanguageError, KeyError, ValueError):
             return None
 
 
-def _at(space: Space, resolution: str | None) -> Space:
+def at_resolution(space: Space, resolution: str | None) -> Space:
     if resolution is None:
         return space.at(space.resolutions[-1])
     ends = [int(end) for end in str(resolution).replace("–", "-").replace("to", "-").split("-")]
@@ -276,13 +267,12 @@ class Studies:
             if missing(storage):
                 self.problems[storage] = f"There is no storage at {shown(storage)} yet."
                 return
-            backend = self._backends.setdefault(storage, connect(storage))
+            backend = self._backends.setdefault(storage, open_readonly(storage))
             names = study_names(backend)
             for name in names:
                 key = name if len(self.storages) == 1 else f"{name} · {self.storages.index(storage) + 1}"
                 if key not in self._found:
-                    study = optuna.load_study(study_name=name, storage=backend)
-                    self._found[key] = Study(key, Stored(study, storage))
+                    self._found[key] = Study(key, load(backend, name, storage))
             self.problems.pop(storage, None)
             if not names:
                 foreign = len(backend.get_all_studies())
@@ -291,47 +281,3 @@ class Studies:
         except Exception as error:  # as in get
             self._backends.pop(storage, None)
             self.problems[storage] = sentence(storage, error)
-
-
-def connect(storage: str) -> RDBStorage:
-    """Open a storage that exists so that nothing can be written to it."""
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    warnings.simplefilter("ignore", ExperimentalWarning)
-    logging.getLogger("alembic").setLevel(logging.ERROR)
-    url, kwargs = make_url(storage), dict[str, Any]()
-    if url.get_backend_name() == "sqlite":
-        path = Path(url.database or "").resolve()
-        storage = f"sqlite:///file:{path}?mode=ro&uri=true"
-        kwargs = {"connect_args": {"timeout": WAIT_S}}
-    elif url.get_backend_name() == "postgresql":
-        kwargs = {"connect_args": {"options": "-c default_transaction_read_only=on"}}
-    return RDBStorage(storage, engine_kwargs=kwargs, skip_table_creation=True)
-
-
-def missing(storage: str) -> bool:
-    """Whether the storage is an SQLite file that is not there."""
-    try:
-        url = make_url(storage)
-    except ArgumentError:
-        return False
-    return url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file()
-
-
-def shown(storage: str) -> str:
-    """A storage as a page may show it: without its password."""
-    try:
-        return make_url(storage).render_as_string(hide_password=True)
-    except ArgumentError:
-        return storage
-
-
-def sentence(storage: str, error: BaseException) -> str:
-    """What is wrong with a storage, for people."""
-    said = str(error.__cause__ or error).splitlines()[0][:200] if str(error) else type(error).__name__
-    if "no such table" in said:
-        return f"{shown(storage)} is a database, but not one that a search made."
-    if "not a database" in said or "malformed" in said:
-        return f"{shown(storage)} is damaged or not a database ({said})."
-    if "locked" in said:
-        return f"{shown(storage)} is being written just now; this page tries again by itself."
-    return f"{shown(storage)} cannot be read: {said}"

@@ -42,7 +42,8 @@ def parser() -> argparse.ArgumentParser:
     which = result.add_argument_group("network")
     which.add_argument("--arch", metavar="TEXT", help="its text form")
     which.add_argument("--zoo", metavar="NAME", help="a paper's network (python -m nas.zoo lists them)")
-    which.add_argument("--from-study", metavar="NAME", help="a study's network, with --best or --trial")
+    about = "a study's network, with --best or --trial; --study says the same where nothing is or was measured"
+    which.add_argument("--from-study", metavar="NAME", help=about)
     cli.add_choice(result)
     what = result.add_argument_group("scaling")
     what.add_argument("--factor", type=float, default=2.0, metavar="F", help="of the cost; below 1 shrinks")
@@ -100,7 +101,9 @@ def main(argv: list[str] | None = None) -> int:
 
 def chosen(args: argparse.Namespace) -> tuple[str, Arch]:
     """The network and a name for it; raise `UserError` unless exactly one is named."""
-    given = [args.arch, args.zoo, args.from_study or args.best or args.trial is not None]
+    measuring = args.measure or args.along == "measured"
+    source = args.from_study or (None if measuring or args.arch or args.zoo else args.study)
+    given = [args.arch, args.zoo, source or args.best or args.trial is not None]
     if sum(map(bool, given)) != 1:
         raise UserError("a network is --arch TEXT, --zoo NAME or --from-study NAME --best, but got none or several")
     if args.arch:
@@ -109,7 +112,7 @@ def chosen(args: argparse.Namespace) -> tuple[str, Arch]:
         return args.zoo, zoo.find(args.zoo).arch
     from nas.store import open_study
 
-    stored = open_study(args.storage or cli.STORAGE, args.from_study)
+    stored = open_study(args.storage or cli.STORAGE, source)
     candidate = cli.chosen(args, stored)
     return f"{stored.name}-{candidate.number}", candidate.arch
 

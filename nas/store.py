@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -130,7 +130,7 @@ class Stored:
 
     def candidates(self) -> list[Candidate]:
         """Every trial that took up an architecture, in order; of those of one candidate the last."""
-        return [self._kept(trial) for trial in standing(self.trials())]
+        return [self.candidate_of(trial) for trial in standing(self.trials())]
 
     def trials(self) -> list[FrozenTrial]:
         """All trials; raise `UserError` where one says what none of this tool's would."""
@@ -164,7 +164,7 @@ class Stored:
         """The candidate of one trial; raise `UserError` when there is no such trial."""
         trials = self.trials()
         if 0 <= number < len(trials) and "arch" in trials[number].user_attrs:
-            return self._kept(trials[number])
+            return self.candidate_of(trials[number])
         raise UserError(f"a trial must be one of the study {self.name} (0 to {self.last}), but got {number}")
 
     @property
@@ -207,8 +207,28 @@ class Stored:
         """What an architecture costs as this study deploys it."""
         return cost(arch, self.meta["in_channels"], self.meta["num_classes"])
 
-    def _kept(self, trial: FrozenTrial) -> Candidate:
-        """A finished trial never changes, so it is read once."""
+    def unread(self, seen: Container[int]) -> list[tuple[Candidate, FrozenTrial]]:
+        """The trials that took up an architecture, those left out whose numbers are in `seen`."""
+        trials = (t for t in self.trials() if t.number not in seen and "arch" in t.user_attrs)
+        return [(self.candidate_of(trial), trial) for trial in trials]
+
+    @property
+    def run(self) -> dict[str, Any]:
+        """What the latest run said of its end: `trials` that the study shall have, `until` when; or nothing."""
+        return self.study.user_attrs.get("limits") or {}
+
+    @property
+    def fully_trained(self) -> bool:
+        """Whether `nas.train` trained any of its networks."""
+        return any(name.startswith("trained:") for name in self.study.user_attrs)
+
+    @property
+    def made(self) -> int:
+        """By which the studies of a storage are in the order in which they were made."""
+        return int(self.study._study_id)
+
+    def candidate_of(self, trial: FrozenTrial) -> Candidate:
+        """The candidate of a trial. A finished trial never changes, so it is read once."""
         if trial.number not in self._finished:
             candidate = self._candidate(trial)
             if not trial.state.is_finished():
@@ -338,6 +358,11 @@ def open_study(storage: str, name: str | None = None) -> Stored:
     if name not in known:
         there = ", ".join(known) or "no study"
         raise UserError(f"a study must be one of {storage} ({there}), but got {name}")
+    return load(backend, name, storage)
+
+
+def load(backend: BaseStorage, name: str, storage: str) -> Stored:
+    """A study that is there, of an open storage; `storage`: its URL."""
     return Stored(optuna.load_study(study_name=name, storage=backend), storage)
 
 

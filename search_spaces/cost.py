@@ -146,25 +146,30 @@ def head_cost(head: Head, shape: Shape, num_classes: int) -> tuple[Shape, Cost]:
 
 def ledger(arch: Arch, in_channels: int = 3, num_classes: int = 1000) -> tuple[Row, ...]:
     """One `Row` for the stem, for each block and for the head; their costs sum to `cost(arch)`."""
-    rows = []
-    for name, text, layer, shape in walk(arch, in_channels, num_classes):
-        output, its_cost = layer_cost(layer, shape)
-        rows.append(Row(name, text, shape, output, its_cost, tuple(sorted(uncounted(layer, shape).items()))))
-    return tuple(rows)
+    return tuple(
+        Row(name, text, shape, output, its_cost, tuple(sorted(uncounted(layer, shape).items())))
+        for name, text, layer, shape, output, its_cost in _walked(arch, in_channels, num_classes)
+    )
 
 
 def walk(arch: Arch, in_channels: int, num_classes: int) -> list[tuple[str, str, Layer, Shape]]:
     """(name, text, layer, input shape) of the stem, each block and the head, in order."""
+    return [step[:4] for step in _walked(arch, in_channels, num_classes)]
+
+
+def _walked(arch: Arch, in_channels: int, num_classes: int) -> list[tuple[str, str, Layer, Shape, Shape, Cost]]:
+    """As `walk`, with output shape and cost."""
     shape = Shape(in_channels, arch.resolution, arch.resolution)
-    steps: list[tuple[str, str, Layer, Shape]] = []
+    steps: list[tuple[str, str, Layer, Shape, Shape, Cost]] = []
 
     def step(name: str, text: str, layer: Layer) -> None:
         nonlocal shape
-        steps.append((name, text, layer, shape))
         try:
-            shape = layer_cost(layer, shape)[0]
+            output, its_cost = layer_cost(layer, shape)
         except ArchError as error:
             raise ArchError(f"{name} ({text}): {error}") from None
+        steps.append((name, text, layer, shape, output, its_cost))
+        shape = output
 
     step("stem", str(arch.stem), arch.stem.layer(in_channels))
     for i, stage in enumerate(arch.stages, 1):
@@ -176,7 +181,10 @@ def walk(arch: Arch, in_channels: int, num_classes: int) -> list[tuple[str, str,
 
 def layer_cost(layer: Layer, shape: Shape) -> tuple[Shape, Cost]:
     """Output shape and cost of one layer, combinators included."""
-    read = _read(layer, shape)
+    return _counted(_read(layer, shape))
+
+
+def _counted(read: _Reading) -> tuple[Shape, Cost]:
     return read.out, Cost(read.flops, read.macs, read.params, read.activations, read.peak)
 
 
@@ -217,17 +225,44 @@ def _read(layer: Layer, shape: Shape) -> _Reading:
     return _Reading(output, flops, 0, params, 0, alone, beside)
 
 
-def _read_chain(layer: Chain, shape: Shape) -> _Reading:
-    reached, flops, macs, params, activations = shape, 0, 0, 0, 0
-    peak = peak_kept = shape.elements
-    for i, part in enumerate(layer.layers):
+def _read_chain(layer: Chain, shape: Shape, known: list[_Reading] | None = None) -> _Reading:
+    """`known`: what was read after each of the first layers; those that follow are added to it."""
+    begin = known[-1] if known else _Reading(shape, 0, 0, 0, 0, shape.elements, shape.elements)
+    reached, flops, macs, params, activations, peak, peak_kept = begin
+    for i, part in enumerate(layer.layers[len(known or ()) :], len(known or ())):
         read = _read(part, reached)
         reached = read.out
         flops, macs, params = flops + read.flops, macs + read.macs, params + read.params
         activations += read.activations
         peak = max(peak, read.peak)
         peak_kept = max(peak_kept, read.peak_kept if i == 0 else shape.elements + read.peak)
+        if known is not None:
+            known.append(_Reading(reached, flops, macs, params, activations, peak, peak_kept))
     return _Reading(reached, flops, macs, params, activations, peak, peak_kept)
+
+
+class ChainReader:
+    """Reads chains that begin alike, as deeper and deeper dense blocks do: each goes on from what it shares."""
+
+    def __init__(self) -> None:
+        self._known: dict[Shape, tuple[tuple[Layer, ...], list[_Reading]]] = {}
+
+    def read(self, layer: Layer, shape: Shape) -> tuple[Shape, Cost]:
+        """As `layer_cost`."""
+        return _counted(self._chain(layer, shape) if isinstance(layer, Chain) else _read(layer, shape))
+
+    def _chain(self, chain: Chain, shape: Shape) -> _Reading:
+        before, readings = self._known.get(shape, ((), []))
+        shared = 0
+        for old, new in zip(before, chain.layers, strict=False):
+            if old is not new and old != new:
+                break
+            shared += 1
+        known = readings[:shared]
+        read = _read_chain(chain, shape, known)
+        if len(known) >= len(readings):  # the deepest one so far helps most
+            self._known[shape] = chain.layers, known
+        return read
 
 
 def _read_branches(layer: Combinator, shape: Shape) -> _Reading:

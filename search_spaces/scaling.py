@@ -78,9 +78,7 @@ def scale(
         raise ArchError(f"factors must be more than 0, but got {depth:g}, {width:g}, {resolution:g}")
     if rounding not in ROUNDINGS:
         raise ArchError(f"a rounding is one of {', '.join(ROUNDINGS)}, but got {rounding}")
-    side = arch.resolution if resolution == 1 else max(EVEN, round(arch.resolution * resolution / EVEN) * EVEN)
-    if side > MAX_RESOLUTION:
-        raise ArchError(f"a resolution is at most {MAX_RESOLUTION} px, but got {side}")
+    side = scaled_resolution(arch, resolution)
     stem = arch.stem.widened(width)
     scaled = replace(
         arch,
@@ -93,16 +91,26 @@ def scale(
     return scaled
 
 
+def scaled_resolution(arch: Arch, factor: float) -> int:
+    """The resolution times `factor`, an even number of px; raise `ArchError` where it is too large."""
+    side = arch.resolution if factor == 1 else max(EVEN, round(arch.resolution * factor / EVEN) * EVEN)
+    if side > MAX_RESOLUTION:
+        raise ArchError(f"a resolution is at most {MAX_RESOLUTION} px, but got {side}")
+    return side
+
+
 def _stages(arch: Arch, depth: float, width: float, rounding: str) -> Iterator[Stage]:
     """The stages, each scaled with the channels that reach it."""
     channels = arch.stem.widened(width).layer(3).out(_image(arch)).channels
-    for stage, repeats in zip(arch.stages, _depths(arch.stages, depth, rounding), strict=True):
+    for stage, times in zip(arch.stages, repeats(arch.stages, depth, rounding), strict=True):
         block, channels = stage.block.deepened(depth).widened_to(stage.width, width, channels)
-        yield replace(stage, block=block, width=channels, depth=min(repeats, MAX_DEPTH))
+        yield replace(stage, block=block, width=channels, depth=times)
 
 
-def _depths(stages: tuple[Stage, ...], factor: float, rounding: str) -> list[int]:
-    """Repeats of each stage. Blocks that deepen by themselves, and pools, stay as many as they are.
+def repeats(stages: tuple[Stage, ...], factor: float, rounding: str = "spread") -> list[int]:
+    """Repeats of each stage, at `factor` times the depth.
+
+    Blocks that deepen by themselves, and pools, stay as many as they are.
 
     `spread` hands out the blocks by Webster's rule, one at least to each stage: the sum is right to half a
     block, and a little more depth never takes a block from any stage.
@@ -110,12 +118,12 @@ def _depths(stages: tuple[Stage, ...], factor: float, rounding: str) -> list[int
     repeating = [i for i, s in enumerate(stages) if s.block.repeats and s.block.deepened(2) == s.block]
     depths = [stage.depth for stage in stages]
     if rounding == "ceil":
-        return [ceil(n * factor - 1e-9) if i in repeating else n for i, n in enumerate(depths)]
+        return [min(MAX_DEPTH, ceil(n * factor - 1e-9)) if i in repeating else n for i, n in enumerate(depths)]
     made = dict.fromkeys(repeating, 1)
     for _ in range(round(factor * sum(depths[i] for i in repeating)) - len(repeating)):
         poorest = max(repeating, key=lambda i: (depths[i] / (made[i] + 0.5), i))
         made[poorest] += 1
-    return [made.get(i, n) for i, n in enumerate(depths)]
+    return [min(MAX_DEPTH, made.get(i, n)) for i, n in enumerate(depths)]
 
 
 def _image(arch: Arch) -> Shape:

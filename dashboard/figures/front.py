@@ -61,7 +61,7 @@ def layer(study: Study, metric: str, since: int = 0) -> Layer:
     columns = study.columns(metric)
     trained = columns.rows
     new = [r for r in rows[since:] if r.metric(metric) is not None]
-    floor = 100 * min(columns.accuracies, default=0.0)
+    floor = 100 * float(min(columns.accuracies, default=0.0))
     limit = study.limits.get(metric)
     final, spread = _final(study, trained, metric)
     return Layer(
@@ -78,22 +78,19 @@ def _points(rows: Sequence[Row], metric: str, accuracy: float | None = None) -> 
     scale = COSTS[metric].scale
     return Points(
         tuple(r.number for r in rows),
-        tuple(significant((r.metric(metric) or 0) / scale) for r in rows),
+        tuple(significant((r.metric(metric) or 0) / scale, 4) for r in rows),  # as many as are told
         tuple(round(100 * (r.accuracy or 0), 2) if accuracy is None else round(accuracy, 2) for r in rows),
     )
 
 
 def _final(study: Study, rows: Sequence[Row], metric: str) -> tuple[Points, tuple[float, ...]]:
     """Test accuracies after `nas.train`, with their spread over seeds."""
-    reports = {str(row.arch): (row, study.stored.training_of(row.arch)) for row in rows} if _any(study) else {}
+    asked = rows if study.stored.fully_trained else ()
+    reports = {str(row.arch): (row, study.stored.training_of(row.arch)) for row in asked}
     found = [(row, report) for row, report in reports.values() if report]
     points = _points([row for row, _ in found], metric)
     tests = tuple(round(100 * report["test_accuracy"], 2) for _, report in found)
     return Points(points.numbers, points.costs, tests), tuple(100 * r.get("test_std", 0.0) for _, r in found)
-
-
-def _any(study: Study) -> bool:
-    return any(name.startswith("trained:") for name in study.stored.study.user_attrs)
 
 
 def plot(front: Front, selected: Sequence[tuple[int, ...]] = ()) -> Any:
@@ -174,13 +171,12 @@ def _trace(
 
 
 def _range(front: Front) -> list[float] | None:
-    """The costs of the trials and of the budget, with some air; the backdrop is cut to twice as far."""
-    costs = [c for one in front.layers for c in (*one.trained.costs, *one.front.costs, *one.failed.costs)]
+    """With a backdrop, twice as far as trials and budget reach; without one the axis follows what arrives."""
+    costs = [c for one in front.layers for kind in KINDS for c in getattr(one, kind).costs]
     costs += [one.limit for one in front.layers if one.limit]
-    if not costs:
+    if not costs or not front.families:
         return None
-    low, high = min(costs), max(costs)
-    return [log10(low * (0.5 if front.families else 0.93)), log10(high * (2 if front.families else 1.07))]
+    return [log10(min(costs) * 0.5), log10(max(costs) * 2)]
 
 
 def _budget(drawn: Any, limit: float, unit: str) -> None:

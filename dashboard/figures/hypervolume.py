@@ -24,7 +24,7 @@ def data(studies: Sequence[Study], metric: str = "flops") -> tuple[Growth, ...]:
     """One line a study; all are measured against the same dearest cost, so they compare."""
     columns = [s.columns(metric) for s in studies]
     limits = [float(s.limits[metric]) for s in studies if metric in s.limits]
-    dearest = max([*limits, *(1.0001 * max(some.costs) for some in columns if some.costs)], default=1.0)
+    dearest = max([*limits, *(1.0001 * float(some.costs.max()) for some in columns if len(some.costs))], default=1.0)
     return tuple(_growth(s.name, some, dearest) for s, some in zip(studies, columns, strict=True))
 
 

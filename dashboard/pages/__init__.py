@@ -1,12 +1,14 @@
 """Pages, one a file, found by themselves. A page holds
 
 PATH, LABEL, ORDER   its address, its name in the menu and its place there
-layout()             what stands on it before any data are there
+SCRIPTS              what its figures and tables need in the browser (`dashboard.loading`)
+layout(studies)      what stands on it at first; the chosen studies are for its menus alone
 register(app, site)  its callbacks
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from importlib import import_module
 from pkgutil import iter_modules
@@ -15,6 +17,7 @@ from typing import Any, Protocol, cast
 from dash import Dash
 
 from dashboard.site import Site
+from dashboard.studies import Study
 
 
 class Page(Protocol):
@@ -23,8 +26,9 @@ class Page(Protocol):
     PATH: str
     LABEL: str
     ORDER: int
+    SCRIPTS: tuple[str, ...]
 
-    def layout(self) -> Any: ...
+    def layout(self, studies: Sequence[Study]) -> Any: ...
 
     def register(self, app: Dash, site: Site) -> None: ...
 

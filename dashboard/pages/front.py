@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import dash_mantine_components as dmc
 from dash import Dash, Input, Output, Patch, State, ctx, dcc, html, no_update
 
 from dashboard.figures import front, hypervolume
+from dashboard.loading import BASIC
 from dashboard.metrics import COSTS, percent
 from dashboard.parts import candidate, card, choice, empty, graph, pick, table
 from dashboard.site import Site
@@ -16,12 +16,14 @@ from dashboard.studies import Study
 from nas.words import short
 
 PATH, LABEL, ORDER = "/", "Front", 0
+SCRIPTS = (BASIC,)
+BACKDROP = "Published networks"
 START = "python -m nas.search --budget 300MFLOPs --space mobile"
 
 
-def layout() -> Any:
+def layout(studies: Sequence[Study]) -> Any:
     options = [(m.name, m.label) for m in COSTS.values()]
-    backdrop = dmc.Switch(id="front-backdrop", label="Published networks", size="xs", checked=False)
+    backdrop = dcc.Checklist([BACKDROP], [], id="front-backdrop", className="switch")
     return html.Div(
         [
             html.H1("Pareto front", className="unseen"),
@@ -49,12 +51,12 @@ def register(app: Dash, site: Site) -> None:
         Output("front-seen", "data"),
         Input("version", "data"),
         Input("front-metric", "value"),
-        Input("front-backdrop", "checked"),
+        Input("front-backdrop", "value"),
         State("front-seen", "data"),
         State("selection", "data"),
     )
-    def draw(version: Any, metric: str, backdrop: bool, seen: Any, selection: Any) -> Any:
-        studies = site.chosen(version)
+    def draw(version: Any, metric: str, ticked: list[str], seen: Any, selection: Any) -> Any:
+        studies, backdrop = site.chosen(version), bool(ticked)
         now = {"metric": metric, "backdrop": backdrop, "counts": [[s.key, s.born, len(s.rows)] for s in studies]}
         if seen and _grew(seen, now):
             return no_update if seen == now else patch(studies, seen, metric), now
@@ -166,24 +168,23 @@ def sentence(study: Study, metric: str) -> str:
 
 def listing(studies: Sequence[Study], metric: str) -> Any:
     """The front as a table with a button a network, for keyboards, screen readers and phones."""
-    rows = []
+    rows, shown = [], ["flops", "macs", "params"]
+    shown += [metric] if metric not in shown else []
     for study in studies:
         columns = study.columns(metric)
         for row in (columns.rows[i] for i in reversed(columns.front)):
             button = pick(study.key, row.number, f"Trial {row.number}", f"Open trial {row.number} of {study.name}")
-            numbers = [percent(row.accuracy), *(short(row.metric(m) or 0) for m in ("flops", "macs", "params"))]
+            numbers = [percent(row.accuracy), *(short(row.metric(m) or 0) for m in shown)]
             rows.append([button, *([study.name] if len(studies) > 1 else []), *numbers, f"{row.arch.resolution} px",
                          str(row.arch.depth)])  # fmt: skip
     if not rows:
         return empty("There is no trained network yet; this page fills by itself as a search goes on.", START)
-    heads = [
-        "Network",
-        *(["Study"] if len(studies) > 1 else []),
-        "Accuracy",
-        "FLOPs",
-        "MACs",
-        "Params",
-        "Input",
-        "Blocks",
-    ]
+    whose = ["Study"] if len(studies) > 1 else []
+    heads = ["Network", *whose, "Accuracy", *(_head(m) for m in shown), "Input", "Blocks"]
     return table(heads, rows, "Networks on the front", numbers=2 if len(studies) > 1 else 1)
+
+
+def _head(metric: str) -> str:
+    """A column's name; counts need no unit, for each is written with its own."""
+    found = COSTS[metric]
+    return f"{found.label} ({found.unit})" if found.scale == 1 else found.label.replace("Parameters", "Params")

@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-import dash_mantine_components as dmc
-from dash import Dash, Input, Output, html
+from dash import Dash, Input, Output, dcc, html
 
 from dashboard.figures import CLEAR, TEXT, template
-from dashboard.parts import card, drawn, empty, network, table
+from dashboard.loading import PLOTLY
+from dashboard.parts import card, drawn, empty, field, network, table
 from dashboard.site import Site
+from dashboard.studies import Study
 from nas.errors import UserError
 from nas.figures import latency
 from nas.latency.table import TABLES, Table, read
 from search_spaces.arch import Arch
 
 PATH, LABEL, ORDER = "/latency", "Latency", 45
+SCRIPTS = (PLOTLY,)
 COMMAND = "python -m nas.latency --space mobile --build cpu"
 ENDS = ("Most time for its FLOPs", "Least time for its FLOPs")
 
 
-def layout() -> Any:
+def layout(studies: Sequence[Study]) -> Any:
     names = [path.stem for path in sorted(TABLES.glob("*.json"))]
     if not names:
         return html.Div(empty(f"No table of latencies lies in {TABLES}. One is measured by", COMMAND), className="page")
-    chosen = dmc.Select(id="latency-table", label="Table", data=names, value=names[0], size="xs", w=180,
-                        allowDeselect=False)  # fmt: skip
+    menu = dcc.Dropdown(names, names[0], id="latency-table", clearable=False, searchable=False)
     return html.Div(
-        [html.H1("Latency", className="unseen"), html.Div(chosen, className="tools"), html.Div(id="latency-shown")],
+        [
+            html.H1("Latency", className="unseen"),
+            html.Div(field("Table", menu), className="tools"),
+            html.Div(id="latency-shown"),
+        ],
         className="page",
     )
 

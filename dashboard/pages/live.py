@@ -10,6 +10,7 @@ from typing import Any
 from dash import Dash, Input, Output, State, dcc, html, no_update
 
 from dashboard.figures import curves, rungs, throughput
+from dashboard.loading import BASIC
 from dashboard.metrics import percent
 from dashboard.parts import candidate, card, empty, facts, graph, pick, state, table
 from dashboard.site import Site
@@ -18,11 +19,12 @@ from nas.store import UNFINISHED
 from nas.words import clock, short
 
 PATH, LABEL, ORDER = "/live", "Live", 50
+SCRIPTS = (BASIC,)
 LATEST = 12
 RECENT = 20  # trials whose mean time is taken for those to come
 
 
-def layout() -> Any:
+def layout(studies: Sequence[Study]) -> Any:
     return html.Div(
         [
             html.H1("Live", className="unseen"),

@@ -5,42 +5,35 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import dash_mantine_components as dmc
-from dash import Dash, Input, Output, State, html
+from dash import Dash, Input, Output, dcc, html
 
 from dashboard.figures import drawing, spending
-from dashboard.metrics import COSTS, Metric, percent
-from dashboard.parts import card, drawn, empty, network, table
+from dashboard.loading import BASIC
+from dashboard.metrics import COSTS, Metric
+from dashboard.parts import card, drawn, empty, field, network, settle, table, written
+from dashboard.parts.choosing import EXAMPLE, gathered, offered
 from dashboard.site import Site
 from dashboard.studies import Study
 from nas.words import short
-from search_spaces import Arch, Cost, LanguageError, cost, zoo
+from search_spaces import Arch, Cost, cost, zoo
 
 PATH, LABEL, ORDER = "/networks", "Compare", 20
+SCRIPTS = (BASIC,)
 MOST = 4
 FIRST = ["zoo/mobilenet_v2", "zoo/efficientnet_b0"]
-EXAMPLE = (
-    "r224 | conv_stem(width=32) | inverted_residual(expand=1) c16 | inverted_residual c24 n2 s2 | pool_head(width=1280)"
-)
-LONGEST = 20_000  # characters of a typed text
 
 
-def layout() -> Any:
-    known = dmc.MultiSelect(
-        id="networks-chosen", label="Networks", description=f"of the papers and of the chosen studies, at most {MOST}",
-        searchable=True, maxValues=MOST, data=[], value=FIRST, persistence=True, persistence_type="session",
-        nothingFoundMessage="No such network",
-        maxDropdownHeight=340,
+def layout(studies: Sequence[Study]) -> Any:
+    known = dcc.Dropdown(
+        id="networks-chosen", options=offered(studies), multi=True, value=FIRST, persistence=True,
+        persistence_type="session", maxHeight=340,
     )  # fmt: skip
-    typed = dmc.Textarea(
-        id="networks-text", label="Or a network as text", description="resolution | stem | stages | head",
-        autosize=True,
-        minRows=2, maxRows=8, placeholder=EXAMPLE, debounce=500, persistence=True, persistence_type="session",
-    )  # fmt: skip
+    chosen = field("Networks", known, f"of the papers and of the chosen studies, at most {MOST}")
+    typed = written("networks-text", "Or a network as text", "resolution | stem | stages | head", EXAMPLE, rows=3)
     return html.Div(
         [
             html.H1("Networks", className="unseen"),
-            card("Compare networks", html.Div([known, typed], className="form"), html.Pre(id="networks-wrong",
+            card("Compare networks", html.Div([chosen, typed], className="form"), html.Pre(id="networks-wrong",
             className="wrong"),
                  about="Costs are exact and follow at once; nothing is built or trained."),
             html.Div(id="networks-shown", className="shown"),
@@ -50,68 +43,19 @@ def layout() -> Any:
 
 
 def register(app: Dash, site: Site) -> None:
-    @app.callback(
-        Output("networks-chosen", "data"),
-        Input("version", "data"),
-        Input("picked", "data"),
-        State("networks-chosen", "value"),
-    )
-    def offer(version: Any, picked: Any, value: Any) -> Any:
+    @app.callback(Output("networks-chosen", "options"), Input("version", "data"))
+    def offer(version: Any) -> Any:
         return offered(site.chosen(version))
 
     @app.callback(
         Output("networks-shown", "children"),
         Output("networks-wrong", "children"),
         Input("networks-chosen", "value"),
-        Input("networks-text", "value"),
+        settle(app, "networks-text"),
     )
     def show(value: list[str] | None, text: str | None) -> Any:
-        networks, wrong = gathered(site, value or [], text)
+        networks, wrong = gathered(site, (value or [])[:MOST], text)
         return shown(networks) if networks else empty("Choose a network, or type one."), wrong
-
-
-def offered(studies: Sequence[Study]) -> list[dict[str, Any]]:
-    """The networks of a menu: the fronts of studies, then the papers'."""
-    groups = [group(study) for study in studies]
-    papers = [{"value": f"zoo/{name}", "label": name} for name in zoo.names()]
-    return [g for g in groups if g["items"]] + [{"group": "Papers", "items": papers}]
-
-
-def group(study: Study) -> dict[str, Any]:
-    """The front of a study as a group of the menu, the best first."""
-    columns = study.columns("flops")
-    items = [
-        {
-            "value": f"{study.key}/{row.number}",
-            "label": f"trial {row.number} · {percent(row.accuracy)} · {short(row.cost.flops)}",
-        }
-        for row in (columns.rows[i] for i in reversed(columns.front))
-    ]
-    return {"group": study.name, "items": items}
-
-
-def gathered(site: Site, names: list[str], text: str | None) -> tuple[dict[str, Arch], str]:
-    """The networks by name, and what is wrong with the typed one."""
-    found = {label: arch for name in names[:MOST] for label, arch in _known(site, name)}
-    if not (text or "").strip():
-        return found, ""
-    assert text is not None
-    try:
-        if len(text) > LONGEST:
-            return found, f"a network's text may have {LONGEST:,} characters, but got {len(text):,}"
-        arch = Arch.parse(" ".join(text.split()))
-        arch.check()
-    except LanguageError as error:
-        return found, str(error)
-    return {**found, "typed": arch}, ""
-
-
-def _known(site: Site, name: str) -> list[tuple[str, Arch]]:
-    key, _, rest = name.rpartition("/")
-    if key == "zoo" and rest in zoo.names():
-        return [(rest, zoo.find(rest).arch)]
-    row = site.row({"study": key, "trial": int(rest)}) if rest.isdecimal() and len(rest) < 10 else None
-    return [(f"{key} trial {row.number}", row.arch)] if row else []
 
 
 def shown(networks: Mapping[str, Arch]) -> list[Any]:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-import dash_mantine_components as dmc
 from dash import Dash, Input, Output, State, dcc, html, no_update
 
 from dashboard.figures import CLEAR, GREY, coverage, template
 from dashboard.figures.importance import words
+from dashboard.loading import PLOTLY
 from dashboard.metrics import percent
-from dashboard.parts import card, drawn, empty, facts, graph
+from dashboard.parts import card, drawn, empty, facts, field, graph
 from dashboard.site import Site
-from dashboard.studies import Study
+from dashboard.studies import Study, at_resolution
 from nas.figures import flops_histogram
 from nas.words import short
 from search_spaces.budget import Budget
@@ -22,10 +23,11 @@ from search_spaces.feasible import Feasible
 from search_spaces.spaces import find
 
 PATH, LABEL, ORDER = "/space", "Space", 40
+SCRIPTS = (PLOTLY,)
 
 
-def layout() -> Any:
-    part = dmc.Select(id="space-part", label="Part", data=[], value=None, size="xs", w=150, allowDeselect=False)
+def layout(studies: Sequence[Study]) -> Any:
+    part = field("Part", dcc.Dropdown(id="space-part", options=[], clearable=False, searchable=False))
     return html.Div(
         [
             html.H1("Space", className="unseen"),
@@ -52,7 +54,7 @@ def register(app: Dash, site: Site) -> None:
         )
 
     @app.callback(
-        Output("space-part", "data"),
+        Output("space-part", "options"),
         Output("space-part", "value"),
         Output("space-gaps", "children"),
         Output("space-coverage", "figure"),
@@ -106,9 +108,7 @@ def overview(study: Study) -> Any:
 @lru_cache(maxsize=16)
 def reading(name: str, resolution: Any, budget: str, channels: int, classes: int) -> Any:
     """Facts about a space and the distribution of its costs; exact, and read once."""
-    from dashboard.studies import _at
-
-    space = _at(find(name), resolution)
+    space = at_resolution(find(name), resolution)
     try:
         feasible = Feasible(space, Budget.parse(budget) if budget else Budget(), channels, classes)
     except LanguageError:

@@ -11,12 +11,14 @@ import dash_ag_grid as dag
 from dash import Dash, Input, Output, State, ctx, dcc, html, no_update
 
 from dashboard.figures import importance, parallel
+from dashboard.loading import GRID, PLOTLY
 from dashboard.metrics import significant
 from dashboard.parts import candidate, card, graph
 from dashboard.site import Site, slug
 from dashboard.studies import Row, Study
 
 PATH, LABEL, ORDER = "/trials", "Trials", 10
+SCRIPTS = (PLOTLY, GRID)
 THEME = (
     "themeQuartz.withParams({backgroundColor: 'var(--card)', foregroundColor: 'var(--ink)', borderColor: 'var(--line)',"
     " headerBackgroundColor: 'var(--card)', headerTextColor: 'var(--quiet)', chromeBackgroundColor: 'var(--card)',"
@@ -33,7 +35,7 @@ CSV = ("study", "trial", "state", "accuracy", "flops", "macs", "params", "activa
        "reason", "arch")  # fmt: skip
 
 
-def layout() -> Any:
+def layout(studies: Sequence[Study]) -> Any:
     save = html.Button("Save as CSV", id="trials-save", className="button", n_clicks=0)
     clear = html.Button("Clear selection", id="trials-clear", className="button", n_clicks=0)
     return html.Div(
@@ -78,6 +80,12 @@ def grid() -> Any:
 
 
 def register(app: Dash, site: Site) -> None:
+    _register_grid(app, site)
+    _register_summaries(app, site)
+    _register_selection(app, site)
+
+
+def _register_grid(app: Dash, site: Site) -> None:
     @app.callback(
         Output("trials-grid", "rowData"),
         Output("trials-grid", "rowTransaction"),
@@ -96,6 +104,21 @@ def register(app: Dash, site: Site) -> None:
         return no_update, {"add": new} if new else no_update, now, told
 
     @app.callback(
+        Output("trials-csv", "data"),
+        Input("trials-save", "n_clicks"),
+        State("trials-grid", "virtualRowData"),
+        State("version", "data"),
+        prevent_initial_call=True,
+    )
+    def save(clicks: int, shown: Any, version: Any) -> Any:
+        studies = site.chosen(version)
+        order = [(row["study"], row["n"]) for row in shown or ()]
+        name = slug(studies[0].name) if len(studies) == 1 else "studies"
+        return {"content": written(studies, order), "filename": f"{name}-trials.csv", "type": "text/csv"}
+
+
+def _register_summaries(app: Dash, site: Site) -> None:
+    @app.callback(
         Output("trials-lines", "figure"),
         Output("trials-matters", "figure"),
         Output("trials-matters-about", "children"),
@@ -113,6 +136,8 @@ def register(app: Dash, site: Site) -> None:
         choices = importance.data(rows) if len({s.meta["space"] for s in studies}) == 1 else ()
         return lines, importance.plot(choices), matters(studies, choices), {"keys": keys, "rows": len(rows)}
 
+
+def _register_selection(app: Dash, site: Site) -> None:
     @app.callback(Output("picked", "data", allow_duplicate=True), Input("trials-grid", "cellClicked"),
                   prevent_initial_call=True)  # fmt: skip
     def choose(cell: Any) -> Any:
@@ -145,19 +170,6 @@ def register(app: Dash, site: Site) -> None:
         for row in rows:
             chosen.setdefault(row["study"], []).append(row["n"])
         return chosen
-
-    @app.callback(
-        Output("trials-csv", "data"),
-        Input("trials-save", "n_clicks"),
-        State("trials-grid", "virtualRowData"),
-        State("version", "data"),
-        prevent_initial_call=True,
-    )
-    def save(clicks: int, shown: Any, version: Any) -> Any:
-        studies = site.chosen(version)
-        order = [(row["study"], row["n"]) for row in shown or ()]
-        name = slug(studies[0].name) if len(studies) == 1 else "studies"
-        return {"content": written(studies, order), "filename": f"{name}-trials.csv", "type": "text/csv"}
 
 
 def record(study: Study, row: Row) -> dict[str, Any]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import dash_mantine_components as dmc
-from dash import dcc, html
+from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html
 
 from dashboard.figures import CONFIG, PLAIN
 
@@ -69,10 +68,31 @@ def empty(text: str, command: str = "") -> Any:
 
 def choice(name: str, label: str, options: list[tuple[str, str]], value: str) -> Any:
     """A few options side by side; on a phone, where they do not fit, they scroll."""
-    control = dmc.SegmentedControl(
-        id=name, value=value, data=[{"value": v, "label": text} for v, text in options], size="xs", radius="md"
-    )
+    control = dcc.RadioItems([{"value": v, "label": text} for v, text in options], value, id=name, inline=True)
     return html.Div(control, className="choice", role="group", **aria(label=label))
+
+
+def field(label: str, control: Any, about: str = "") -> Any:
+    """Something to fill in, with its label. (A `dcc.Dropdown` forgets a value that its options do not have.)"""
+    words = [html.Span(label), html.Span(about, className="quiet small") if about else None]
+    return html.Div([html.Label(words, htmlFor=control.id), control], className="field")
+
+
+def written(name: str, label: str, about: str, example: str, rows: int) -> Any:
+    """A field for text that is kept while the browser's tab is open; callbacks read it by `settle`."""
+    area = dcc.Textarea(id=name, rows=rows, placeholder=example, persistence=True, persistence_type="session")
+    return html.Div([field(label, area, about), dcc.Store(id=f"{name}-settled")])
+
+
+def settle(app: Dash, name: str) -> Input:
+    """What callbacks read of a field for text: what stands there half a second after the last key."""
+    app.clientside_callback(  # type: ignore[no-untyped-call]
+        ClientsideFunction("dashboard", "settle"),
+        Output(f"{name}-settled", "data"),
+        Input(name, "value"),
+        State(f"{name}-settled", "id"),
+    )
+    return Input(f"{name}-settled", "data")
 
 
 def state(kind: str) -> Any:

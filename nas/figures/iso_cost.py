@@ -9,8 +9,8 @@ from typing import Any
 from nas.figures import BLUE, INK, QUIET, RED, template
 from search_spaces.arch import Arch
 from search_spaces.cost import cost
-from search_spaces.errors import ArchError
-from search_spaces.scaling import COMPOUND, scale
+from search_spaces.scaled_grid import flops
+from search_spaces.scaling import COMPOUND
 
 POINTS = 33
 
@@ -35,17 +35,11 @@ def data(arch: Arch, in_channels: int = 3, num_classes: int = 1000, resolution: 
     base = cost(arch, in_channels, num_classes).flops
     depth = tuple(0.5 * 6 ** (i / (POINTS - 1)) for i in range(POINTS))
     width = tuple(0.5 * 4 ** (i / (POINTS - 1)) for i in range(POINTS))
-
-    def times(d: float, w: float) -> float:
-        try:
-            return cost(scale(arch, d, w, resolution), in_channels, num_classes).flops / base
-        except ArchError:
-            return nan
-
+    counted = flops(arch, depth, width, resolution, in_channels, num_classes)
     factors = [2.0 ** (i / 2) for i in range(-3, 8)]
     steps = (COMPOUND.coefficients(factor) for factor in factors)
     path = tuple((d, w, factor) for (d, w, _), factor in zip(steps, factors, strict=True))
-    grid = tuple(tuple(times(d, w) for d in depth) for w in width)
+    grid = tuple(tuple(nan if f is None else f / base for f in row) for row in counted)
     return Contours(f"{arch.depth} blocks at {arch.resolution} px", base, depth, width, grid, resolution, path)
 
 

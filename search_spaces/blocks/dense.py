@@ -1,6 +1,7 @@
 """DenseNet's dense block with its transition (Huang 2017)."""
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Self
 
 from search_spaces.layers import Act, AvgPool, BatchNorm, Conv, Identity, Layer, chain, concat, divisible
@@ -47,7 +48,8 @@ class Dense(Block):
         parts: dict[str, Layer] = {}
         if stride > 1:
             parts["pool"] = AvgPool(stride, stride, ceil=self.ceil)
-        parts |= {f"layer{i}": concat(identity=Identity(), new=self._new()) for i in range(1, self.layers + 1)}
+        grows = _grows(self.growth, self.bottleneck, self.kernel, self.act)
+        parts |= {f"layer{i}": grows for i in range(1, self.layers + 1)}
         if self.transition:
             parts["transition"] = chain(norm=BatchNorm(), act=Act(self.act), conv=Conv(out_channels))
         grown = in_channels + self.layers * self.growth
@@ -58,8 +60,11 @@ class Dense(Block):
         )
         return chain(**parts)
 
-    def _new(self) -> Layer:
-        parts: dict[str, Layer] = {"norm1": BatchNorm(), "act1": Act(self.act)}
-        if self.bottleneck:
-            parts |= {"conv1": Conv(self.bottleneck * self.growth), "norm2": BatchNorm(), "act2": Act(self.act)}
-        return chain(**parts, conv=Conv(self.growth, self.kernel))
+
+@lru_cache(maxsize=1_024)
+def _grows(growth: int, bottleneck: int, kernel: int, act: str) -> Layer:
+    """One dense layer, the same object wherever it stands: what was read of it is recognised at a glance."""
+    parts: dict[str, Layer] = {"norm1": BatchNorm(), "act1": Act(act)}
+    if bottleneck:
+        parts |= {"conv1": Conv(bottleneck * growth), "norm2": BatchNorm(), "act2": Act(act)}
+    return concat(identity=Identity(), new=chain(**parts, conv=Conv(growth, kernel)))

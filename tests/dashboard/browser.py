@@ -10,7 +10,7 @@ from typing import Any
 
 import choreographer
 
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 HARMLESS = ("GL Driver Message", "GroupMarkerNotSet")
 
 
@@ -68,6 +68,24 @@ class Browser:
             assert loop.time() < end, f"{condition} is not so after {PATIENCE_S} s: {self.complaints}"
             await asyncio.sleep(0.1)
         return found
+
+    async def press(self, key: str, code: int, times: int = 1) -> None:
+        """Press a key; `code` is its virtual key code."""
+        for _ in range(times):
+            for kind in ("keyDown", "keyUp"):
+                await self.send("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code)
+
+    async def click(self, place: str) -> None:
+        """Click with the mouse in the middle of the element that an expression finds."""
+        await self.run(f"{place}.scrollIntoView({{block: 'center'}})")
+        box = await self.run(f"(r => [r.x + r.width / 2, r.y + r.height / 2])({place}.getBoundingClientRect())")
+        for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
+            pressed = {} if kind == "mouseMoved" else {"button": "left", "clickCount": 1}
+            await self.send("Input.dispatchMouseEvent", type=kind, x=box[0], y=box[1], **pressed)
+
+    async def downloads_to(self, folder: Path) -> None:
+        """Keep what the page downloads in a folder."""
+        await self.send("Page.setDownloadBehavior", behavior="allow", downloadPath=str(folder))
 
     async def picture(self, path: Path) -> None:
         """A screenshot of what is in view."""

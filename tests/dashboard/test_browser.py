@@ -6,7 +6,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import subprocess
+import sys
+import time
+import zipfile
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from random import Random
@@ -14,16 +19,17 @@ from shutil import which
 from threading import Thread
 
 import pytest
+from optuna.trial import TrialState
 from waitress.server import create_server
 
 from dashboard import pages
 from dashboard.app import create
 from dashboard.studies import Studies
 from nas.words import short
-from search_spaces import cost, zoo
+from search_spaces import Arch, cost, zoo
 from search_spaces.scaling import compound
-from tests.dashboard.browser import Browser
-from tests.dashboard.studying import grow, make
+from tests.dashboard.browser import PATIENCE_S, Browser
+from tests.dashboard.studying import grow, make, running
 
 pytestmark = pytest.mark.skipif(which("chromium") is None, reason="needs chromium")
 NARROW = "document.documentElement.scrollWidth <= window.innerWidth"
@@ -32,6 +38,15 @@ WHOLE = (
     "document.querySelector('#detail .ledger') && document.querySelector('#detail .js-plotly-plot .barlayer path')"
     f" && {POINTS} > 0"
 )
+
+AT_HOME = """
+import sys, torch
+sys.modules |= dict.fromkeys(("nas", "search_spaces", "dashboard"))  # None: importing any of them fails
+sys.path.insert(0, sys.argv[1])
+from network import load
+network = load().eval()
+print(network(torch.zeros(2, 3, 64, 64)).shape[1], sum(p.numel() for p in network.parameters()))
+"""
 
 
 @pytest.fixture
@@ -60,27 +75,48 @@ def journey(steps: Callable[[Browser], Awaitable[None]], name: str, **looks: int
     return browser
 
 
-def test_open_choose_axes_pick_a_network_and_export_it(served: tuple[str, Path]) -> None:
+def test_open_choose_axes_pick_a_network_and_take_it_home(served: tuple[str, Path], tmp_path: Path) -> None:
+    """What was downloaded is imported by a fresh process that cannot import this project, and run there."""
     url, folder = served
+    home = tmp_path / "home"
+    home.mkdir()
 
     async def steps(page: Browser) -> None:
+        await page.downloads_to(home)
         await page.open(url)
         await page.until(WHOLE)
         assert await page.run("document.title") == "Front – nas-explorer"
-        await page.run("document.querySelector('input[value=params]').click()")
+        await page.click("document.querySelector('#front-metric label:nth-of-type(3)')")
         await page.until("document.querySelector('#front-figure .xtitle').textContent == 'Parameters (millions)'")
         await page.run("[...document.querySelectorAll('#front-list .pick')].at(-1).focus()")
         name = await page.run("document.activeElement.textContent")
         await page.run("document.activeElement.click()")
         await page.until(f"document.querySelector('#detail h2').textContent == '{name}'")
-        button = "[...document.querySelectorAll('.export .button')].find(b => b.textContent == 'Python module')"
-        await page.run(f"{button}.click()")
-        address = await page.until("document.querySelector('.export a') && document.querySelector('.export a').href")
-        assert await page.run(f"fetch('{address}').then(r => r.headers.get('content-type'))") == "application/zip"
+        await page.click(
+            "[...document.querySelectorAll('.export .button')].find(b => b.textContent == 'Python module')"
+        )
+        await page.until("!!document.querySelector('.export a')")
+        await until(lambda: list(home.glob("*.zip")), "the download")
 
     browser = journey(steps, "front")
     assert all(address.startswith((url, "data:", "blob:", "about:")) for address in browser.addresses)
     assert list((folder / "exports").rglob("network.py"))
+    (packed,) = home.glob("*.zip")
+    zipfile.ZipFile(packed).extractall(home / "network")
+    spec = json.loads((home / "network" / "network.json").read_text(encoding="utf-8"))
+    ran = subprocess.run([sys.executable, "-I", "-c", AT_HOME, str(home / "network")], capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    logits, params = ran.stdout.split()
+    assert int(logits) == spec["num_classes"]
+    assert int(params) == cost(Arch.parse(spec["arch"]), spec["in_channels"], spec["num_classes"]).params
+
+
+async def until(condition: Callable[[], object], what: str) -> None:
+    """Wait for something outside the page."""
+    end = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < end, f"{what} did not come within {PATIENCE_S} s"
+        await asyncio.sleep(0.05)
 
 
 @pytest.mark.parametrize(("width", "height", "dark"), [(1280, 900, False), (390, 844, True)])
@@ -93,7 +129,7 @@ def test_every_page_stands_in_light_and_dark_and_on_a_phone(
             await page.until("!!document.querySelector('main h1')")
             await page.until("!!document.querySelector('main .js-plotly-plot .main-svg, main .ag-row, main .empty')")
             assert await page.run(NARROW), f"{at.PATH} is wider than {width} px"
-            theme = await page.run("document.documentElement.getAttribute('data-mantine-color-scheme')")
+            theme = await page.run("document.documentElement.getAttribute('data-theme')")
             assert theme == ("dark" if dark else "light")
             if folder := os.environ.get("DASHBOARD_PICTURES"):
                 await asyncio.sleep(3)
@@ -128,12 +164,12 @@ def test_the_keyboard_reaches_the_page_and_skips_the_menu(served: tuple[str, Pat
     async def steps(page: Browser) -> None:
         await page.open(served[0])
         await page.until(WHOLE)
-        for kind in ("keyDown", "keyUp"):
-            await page.send("Input.dispatchKeyEvent", type=kind, key="Tab", code="Tab", windowsVirtualKeyCode=9)
+        await page.press("Tab", 9)
         assert await page.run("document.activeElement.className") == "skip"
-        unnamed = (
-            "[...document.querySelectorAll('button, a, input:not([type=hidden])')].filter(e => e.offsetParent"
-            " && e.tabIndex >= 0 && !e.closest('.modebar') && !(e.textContent.trim() || e.title || e.labels?.length"
+        unnamed = (  # a menu's button is reached through an input before it, which only hands the focus on
+            "[...document.querySelectorAll('button, a, input:not([type=hidden], .dash-dropdown-focus-target)')]"
+            ".filter(e => e.offsetParent && (e.tabIndex >= 0 || e.matches('.dash-dropdown')) && !e.closest('.modebar')"
+            " && !((e.matches('.dash-dropdown') ? '' : e.textContent.trim()) || e.title || e.labels?.length"
             " || e.getAttribute('aria-label') || e.getAttribute('aria-labelledby'))).map(e => e.outerHTML)"
         )
         assert await page.run(unnamed) == []
@@ -147,34 +183,68 @@ def test_a_network_is_chosen_a_slider_moved_and_its_cost_follows(served: tuple[s
     costs = "document.querySelector('#scaling-costs dd')?.textContent"
     marker = "document.querySelector('#scaling-contours .js-plotly-plot')?.data?.[3]?.x?.[0]"
 
-    async def press(page: Browser, key: str, code: int, times: int) -> None:
-        for _ in range(times):
-            for kind in ("keyDown", "keyUp"):
-                await page.send("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code)
-
     async def steps(page: Browser) -> None:
         await page.open(served[0] + "/scaling")
         await page.until(f"{costs} == '401.7M 1.00×'")
-        await page.run("document.querySelector('#scaling-network').click()")
-        option = "[...document.querySelectorAll('[role=option]')].find(e => e.textContent == 'mobilenet_v2')"
+        await page.click("document.querySelector('#scaling-network')")
+        option = "[...document.querySelectorAll('.dash-dropdown-option')].find(e => e.textContent == 'mobilenet_v2')"
         await page.until(f"!!{option}")
-        await page.run(f"{option}.click()")
+        await page.click(option)
         await page.until(f"{costs} == '314.2M 1.00×'")
         await page.until(f"{marker} == 1")
-        thumbs = await page.run(
-            "[...document.querySelectorAll('[role=slider]')].map(e => e.getAttribute('aria-label'))"
-        )
-        assert thumbs == ["Compound φ", "Depth", "Width", "Resolution"]
-        await page.run("document.querySelectorAll('[role=slider]')[0].focus()")
-        await press(page, "ArrowRight", 39, 10)
+        sliders = "[...document.querySelectorAll('input[type=range]')]"
+        names = await page.run(f"{sliders}.map(e => e.labels[0].textContent)")
+        assert names == ["Compound φ", "Depth", "Width", "Resolution"]
+        await page.run(f"{sliders}[0].focus()")
+        await page.press("ArrowRight", 39, 10)
         grown = cost(compound(zoo.find("mobilenet_v2").arch, 1))
         await page.until(f"{costs}?.startsWith('{short(grown.flops)} ')")
         assert await page.run("document.querySelector('#scaling-depth-said').textContent") == "1.20×"
+        assert await page.run(f"{sliders}[1].value") == "1.2"
         await page.until(f"{marker} == 1.2")
-        await page.run("document.querySelectorAll('[role=slider]')[2].focus()")
-        await press(page, "ArrowRight", 39, 1)
+        await page.run(f"{sliders}[2].focus()")
+        await page.press("ArrowRight", 39)
         await page.until("document.querySelector('#scaling-phi-said').textContent == '1.1'")
         await page.run("document.querySelector('#scaling-reset').click()")
         await page.until(f"{costs} == '314.2M 1.00×'")
 
     journey(steps, "scaling")
+
+
+def test_a_search_is_watched_as_it_runs(served: tuple[str, Path]) -> None:
+    """A trial begins, is told with its curve, and ends; nothing is reloaded."""
+    url, folder = served
+    stored = make(folder, 0)
+
+    async def steps(page: Browser) -> None:
+        await page.open(f"{url}/live")
+        await page.until("document.querySelector('#live-running')?.textContent == 'No trial is running.'")
+        await page.run("window.same = true")
+        number = running(stored, Random(5), points=2)
+        await page.until(f"document.querySelector('#live-running table')?.textContent.includes('Trial {number}')")
+        lines = "document.querySelector('#live-curves .js-plotly-plot')?.data?.map(t => t.name)"
+        await page.until(f"{lines}.includes('trial {number}')")
+        stored.study.tell(number, state=TrialState.FAIL)
+        await page.until(f"document.querySelector('#live-latest table').textContent.includes('Trial {number}')")
+        await page.until("document.querySelector('#live-running').textContent == 'No trial is running.'")
+        assert await page.run("window.same") is True
+
+    journey(steps, "watched")
+
+
+def test_the_theme_is_changed_and_kept(served: tuple[str, Path]) -> None:
+    theme, shown = "document.documentElement.dataset.theme", "getComputedStyle(document.querySelector('.card'))"
+
+    async def steps(page: Browser) -> None:
+        await page.open(served[0])
+        await page.until(WHOLE)
+        assert await page.run(theme) == "light"
+        light = await page.run(f"{shown}.backgroundColor")
+        await page.click("document.querySelector('#theme')")
+        assert await page.run(theme) == "dark"
+        assert await page.run(f"{shown}.backgroundColor") != light
+        await page.open(served[0] + "/live")
+        await page.until("!!document.querySelector('#live-running')")
+        assert await page.run(theme) == "dark"
+
+    journey(steps, "dark")

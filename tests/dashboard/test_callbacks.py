@@ -10,6 +10,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from safetensors.torch import load
 
 from dashboard import pages
 from dashboard.app import create
@@ -30,23 +31,24 @@ def said(answer: Any) -> str:
 
 @pytest.mark.parametrize("page", [page.PATH for page in pages.pages()])
 def test_every_page_is_laid_out(client: Client, page: str) -> None:
-    answer = client("content.children", url=page)
+    answer = client("content.children", ready=page, version=VERSION)
     assert answer["content"]["children"]["props"]["className"].startswith("page")
-    assert [a["props"]["href"] for a in answer["nav"]["children"] if a["props"]["className"]] == [page]
+    links = client("nav.children", url=page)["nav"]["children"]
+    assert [a["props"]["href"] for a in links if a["props"]["className"]] == [page]
 
 
 def test_an_address_that_no_page_has_says_so(client: Client) -> None:
-    assert "no such page" in said(client("content.children", url="/../etc/passwd"))
+    assert "no such page" in said(client("content.children", ready="/../etc/passwd"))
 
 
 def test_the_newest_study_is_chosen_at_first_and_then_nothing_changes(client: Client) -> None:
-    first = client("chosen.data", "tick.n_intervals")
+    first = client("chosen.options", "tick.n_intervals")
     version = first["version"]["data"]
     assert first["chosen"]["value"] == ["toy"]
     assert list(version) == ["toy"]
-    options = first["chosen"]["data"]
+    options = first["chosen"]["options"]
     again = client(
-        "chosen.data", "tick.n_intervals", tick=1, chosen__value=["toy"], chosen__data=options, version=version
+        "chosen.options", "tick.n_intervals", tick=1, chosen__value=["toy"], chosen__options=options, version=version
     )
     assert again == {}
 
@@ -61,7 +63,7 @@ def test_an_address_names_a_study_and_a_trial(client: Client) -> None:
 
 def drawn(client: Client, **more: Any) -> dict[str, Any]:
     return client(
-        "front-figure.figure", "version.data", version=VERSION, front_metric="flops", front_backdrop=False, **more
+        "front-figure.figure", "version.data", version=VERSION, front_metric="flops", front_backdrop=[], **more
     )
 
 
@@ -152,16 +154,18 @@ def test_trials_are_saved_as_shown_with_exact_numbers(client: Client, study: Stu
 
 
 def test_networks_are_compared_and_mistakes_are_shown_in_place(client: Client) -> None:
-    offered = client("networks-chosen.data", version=VERSION)["networks-chosen"]["data"]
-    assert [group["group"] for group in offered] == ["toy", "Papers"]
-    assert len(offered[1]["items"]) == len(zoo.names())
+    offered = client("networks-chosen.options", version=VERSION)["networks-chosen"]["options"]
+    papers = [option for option in offered if option["value"].startswith("zoo/")]
+    assert len(papers) == len(zoo.names())
+    assert offered[0]["value"].startswith("toy/")
+    assert offered[-len(papers) :] == papers
     chosen = ["zoo/mobilenet_v2", "toy/3", "zoo/../x", "nowhere/4"]
-    answer = client("networks-shown.children", networks_chosen=chosen, networks_text=text())
+    answer = client("networks-shown.children", networks_chosen=chosen, networks_text_settled=text())
     words = said(answer["networks-shown"])
     assert "314.2M" in words
     assert "toy trial 3" in words
     assert "typed" in words
-    answer = client("networks-shown.children", networks_chosen=[], networks_text="r32 | conv_stm(width=8)")
+    answer = client("networks-shown.children", networks_chosen=[], networks_text_settled="r32 | conv_stm(width=8)")
     assert "conv_stem" in answer["networks-wrong"]["children"]
     assert "Choose a network" in said(answer["networks-shown"])
 
@@ -169,10 +173,10 @@ def test_networks_are_compared_and_mistakes_are_shown_in_place(client: Client) -
 def test_the_space_is_told_exactly(client: Client) -> None:
     words = said(client("space-about.children", version=VERSION))
     assert "Within the budget" in words
-    answer = client("space-part.data", version=VERSION, space_part="stem")
+    answer = client("space-part.options", version=VERSION, space_part="stem")
     assert answer["space-part"]["value"] == "stem"
     assert "options were tried" in answer["space-gaps"]["children"]
-    assert client("space-part.data", version={})["space-part"]["data"] == []
+    assert client("space-part.options", version={})["space-part"]["options"] == []
 
 
 def test_live_shows_what_runs_and_what_failed(tmp_path: Path) -> None:
@@ -183,6 +187,20 @@ def test_live_shows_what_runs_and_what_failed(tmp_path: Path) -> None:
     answer = client("live-facts.children", version=VERSION)
     assert '"Failed"' in said(answer["live-facts"])
     assert any(reason in said(answer["live-failures"]) for reason in ("diverged", "out of memory"))
+
+
+def test_weights_alone_are_a_download_too(client: Client, study: Study) -> None:
+    trigger = '{"format":"weights","type":"export"}.n_clicks'
+    one = {"id": {"format": "weights", "type": "export"}, "property": "n_clicks", "value": 1}
+    answer = client("export-said.children", trigger, each=[one], picked=PICKED)
+    got = client.http.get(answer["export-go"]["data"], headers=HEADERS)
+    assert "toy-trial-3.safetensors" in got.headers["Content-Disposition"]
+    candidate = study.candidate(3)
+    assert candidate is not None
+    statistics = ("running_mean", "running_var", "num_batches_tracked")
+    learned = sum(value.numel() for name, value in load(got.data).items() if not name.endswith(statistics))
+    got.close()
+    assert learned == candidate.cost.params
 
 
 def test_an_export_is_a_download_and_nothing_else_is(client: Client, tmp_path: Path) -> None:
@@ -205,10 +223,16 @@ def test_an_export_is_a_download_and_nothing_else_is(client: Client, tmp_path: P
 
 def test_without_any_study_every_callback_answers(tmp_path: Path) -> None:
     client = Client(create(Studies([f"sqlite:///{tmp_path / 'none.db'}"]), tmp_path))
-    answer = client("chosen.data", "tick.n_intervals")
+    answer = client("chosen.options", "tick.n_intervals")
     assert "There is no storage" in said(answer["problems"])
     assert not (tmp_path / "none.db").exists()
     drawn(client)
     outputs = ("front-about.children", "trials-grid.rowData", "trials-lines.figure", "space-about.children")
-    for output in (*outputs, "space-part.data", "live-facts.children", "live-running.children", "networks-chosen.data"):
+    for output in (
+        *outputs,
+        "space-part.options",
+        "live-facts.children",
+        "live-running.children",
+        "networks-chosen.options",
+    ):
         client(output, version={}, front_metric="flops")

@@ -29,6 +29,16 @@ def test_history_ends_in_the_hypervolume_and_never_falls(points: list[tuple[floa
     assert (grown[-1][1] if grown else 0.0) == pytest.approx(whole, abs=1e-9)
 
 
+@pytest.mark.parametrize("levels", [5, 1_000, 10**9])
+def test_the_front_of_many_points_is_the_engines_with_ties_too(levels: int) -> None:
+    """Above some thousands most points are left out by the front of a sample; equal ones must not be."""
+    rng = np.random.default_rng(levels)
+    for count in (2_001, 7_919):
+        accuracies, costs = rng.integers(0, levels, count) / levels, 1.0 + rng.integers(0, levels, count)
+        points = list(zip(accuracies.tolist(), costs.tolist(), strict=True))
+        assert fronts.front(accuracies, costs) == pareto.front(points)
+
+
 def test_a_hundred_thousand_trials_have_a_front() -> None:
     rng = Random(0)
     accuracies, costs = ([rng.random() for _ in range(100_000)] for _ in range(2))

@@ -13,6 +13,7 @@ import pytest
 from dashboard.app import create
 from dashboard.figures import contours, family, measured
 from dashboard.pages import scaling
+from dashboard.parts import laws, scaled
 from dashboard.studies import Studies
 from nas.figures import trade_offs
 from nas.power_law import RESAMPLES
@@ -35,11 +36,11 @@ def grown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Cli
     measure(tmp_path)
     studies = Studies([f"sqlite:///{tmp_path / 'nas.db'}"])
     yield Client(create(studies, tmp_path)), studies
-    scaling._LAWS.clear()
+    laws._LAWS.clear()
 
 
 def shown(client: Client, at: Any, network: str = B0, typed: str = "") -> dict[str, Any]:
-    return client("scaling-costs.children", scaling_at=at, scaling_network=network, scaling_text=typed)
+    return client("scaling-costs.children", scaling_at=at, scaling_network=network, scaling_text_settled=typed)
 
 
 def test_contours_are_counts_of_whole_networks_and_are_read_once() -> None:
@@ -102,7 +103,7 @@ def test_without_sliders_it_is_the_network_itself(client: Client, at: Any) -> No
 
 
 def test_factors_from_a_browser_stay_within_the_sliders() -> None:
-    assert scaling.factors([1e9, -3, 0]) == (scaling.HIGH, scaling.LOW, scaling.LOW)
+    assert scaled.factors([1e9, -3, 0]) == (scaled.HIGH, scaled.LOW, scaled.LOW)
 
 
 def test_a_network_that_cannot_be_gets_a_sentence(client: Client) -> None:
@@ -118,8 +119,8 @@ def test_a_network_that_cannot_be_gets_a_sentence(client: Client) -> None:
 
 def test_a_typed_network_and_one_of_a_study_scale_too(client: Client) -> None:
     assert str(scale(ARCH, 2)) in said(shown(client, [2, 1, 1], typed=text())["scaling-form"])
-    offered = client("scaling-network.data", version=VERSION)["scaling-network"]["data"]
-    name = offered[0]["items"][0]["value"]
+    offered = client("scaling-network.options", version=VERSION)["scaling-network"]["options"]
+    name = offered[0]["value"]
     assert (
         f"trial {name.rpartition('/')[2]} of toy" in shown(client, [1, 1, 1], network=name)["scaling-about"]["children"]
     )
@@ -142,13 +143,13 @@ def test_the_grid_is_laid_once_and_then_only_the_marker_moves(client: Client) ->
 
 
 def test_marginal_costs_that_cannot_be_told_are_said_so(client: Client) -> None:
-    answer = client("scaling-marginal.children", scaling_text=text().replace("r32", "r3000"))
+    answer = client("scaling-marginal.children", scaling_text_settled=text().replace("r32", "r3000"))
     assert "which cannot be" in said(answer["scaling-marginal"])
 
 
 def test_measured_curves_are_those_of_the_engine(grown: tuple[Client, Studies]) -> None:
     client, studies = grown
-    answer = client("scaling-study.data", version={"toy": "any"})
+    answer = client("scaling-study.options", version={"toy": "any"})
     assert answer["scaling-study"]["value"] == "grown/0"
     assert answer["scaling-unmeasured"]["children"] == ""
     answer = client("scaling-measured.figure", scaling_study="grown/0", version={"toy": "any"})
@@ -163,7 +164,7 @@ def test_measured_curves_are_those_of_the_engine(grown: tuple[Client, Studies]) 
 
 
 def test_without_measurements_a_sentence_says_what_makes_them(client: Client) -> None:
-    answer = client("scaling-study.data", version=VERSION)
+    answer = client("scaling-study.options", version=VERSION)
     assert "nas.scale --zoo NAME --measure" in answer["scaling-unmeasured"]["children"]
     assert answer["scaling-curves"]["hidden"] is True
     for key in (None, "grown/0", "toy/0", "toy/x"):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import json
 from pathlib import Path
 
+import brotli
 import pytest
 
 from dashboard import __main__ as command
+from dashboard import pages, serving
 from dashboard.app import create
 from dashboard.studies import Studies
 from nas.errors import UserError
@@ -45,12 +48,44 @@ def test_answers_are_compressed_and_may_ask_nothing_of_other_hosts(storage: str,
         plain = http.get(path, headers=HEADERS)
         packed = http.get(path, headers=HEADERS | {"Accept-Encoding": "gzip"})
         assert gzip.decompress(packed.data) == plain.data
-        assert len(packed.data) < len(plain.data)
+        smallest = http.get(path, headers=HEADERS | {"Accept-Encoding": "gzip, br"})
+        assert brotli.decompress(smallest.data) == plain.data
+        assert len(smallest.data) < len(packed.data) < len(plain.data)
         assert "default-src 'self'" in packed.headers["Content-Security-Policy"]
-        plain.close(), packed.close()
+        plain.close(), packed.close(), smallest.close()
     page = http.get("/", headers=HEADERS).text
     assert "http://" not in page
     assert "https://" not in page
+
+
+def test_scripts_come_with_the_page_that_needs_them(storage: str, tmp_path: Path) -> None:
+    """The first answer names them, and holds neither the whole of plotly.js nor the grid."""
+    http = create(Studies([storage]), tmp_path).server.test_client()
+    page = http.get("/", headers=HEADERS).text
+    told = json.loads(page.partition('id="loading" type="application/json">')[2].partition("</script>")[0])
+    assert told["pages"]["/"] == ["basic"]
+    assert set(told["pages"]["/trials"]) == {"plotly", "grid"}
+    assert set(told["pages"]) == {page.PATH for page in pages.pages()}
+    for name, address in told["scripts"].items():
+        assert f'src="{address}"' not in page
+        answers = [http.get(address, headers=HEADERS | {"Accept-Encoding": kind}) for kind in ("br", "")]
+        packed, plain = answers
+        assert packed.headers["Content-Encoding"] == "br"
+        assert brotli.decompress(packed.data) == plain.data
+        assert b"plotly.js" in plain.data[:400] or name == "grid"
+        assert "immutable" in packed.headers["Cache-Control"]
+        packed.close(), plain.close()
+
+
+@pytest.mark.parametrize("token", ["", "right"])
+def test_scripts_are_compressed_before_a_browser_asks(storage: str, tmp_path: Path, token: str) -> None:
+    serving._kept.cache_clear()
+    server = create(Studies([storage]), tmp_path, token).server
+    serving.prepare(server, token)
+    compressed = serving._kept.cache_info().misses
+    assert compressed >= 8
+    serving.prepare(server, token)
+    assert serving._kept.cache_info().misses == compressed
 
 
 def test_a_report_needs_no_server(storage: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

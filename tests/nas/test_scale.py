@@ -17,6 +17,7 @@ from search_spaces import zoo
 from search_spaces.arch import Arch
 from search_spaces.cost import cost
 from search_spaces.scaling import MIXES
+from tests.dashboard.studying import make
 from tests.nas.test_search_command import QUICK, fails
 
 SMALL = "r32 | conv_stem(width=8) | bottleneck c16 n2 s2 | bottleneck c32 n2 s2 | pool_head"
@@ -54,6 +55,15 @@ def test_a_network_is_fitted_to_a_budget(capsys: pytest.CaptureFixture[str]) -> 
 def test_phi_is_efficientnets(capsys: pytest.CaptureFixture[str]) -> None:
     (row,) = ask(capsys, "--zoo", "efficientnet_b0", "--phi", "1")["rows"]  # type: ignore[misc]
     assert (row["alpha"], row["beta"], row["gamma"]) == pytest.approx((1.2, 1.1, 1.15))
+
+
+@pytest.mark.parametrize("named", ["--study", "--from-study"])
+def test_a_studys_best_network_is_scaled(named: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    stored = make(tmp_path, 4)
+    make(tmp_path, 0, name="other")  # a storage of several studies: the name is needed
+    found = ask(capsys, named, "toy", "--best", "--storage", f"sqlite:///{tmp_path / 'nas.db'}", "--factor", "2")
+    assert found["network"]["arch"] == str(stored.best().arch)  # type: ignore[index]
+    assert found["rows"][0]["realised"]["times"] == pytest.approx(2, rel=0.2)  # type: ignore[index]
 
 
 @pytest.mark.parametrize(
