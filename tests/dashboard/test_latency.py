@@ -37,7 +37,7 @@ def shown(client: Client, name: Any) -> str:
 
 
 def test_a_table_is_drawn_with_both_its_ends(client: Client, table: Table) -> None:
-    laid_out = json.dumps(client("content.children", url="/latency")["content"])
+    laid_out = json.dumps(client("content.children", ready="/latency")["content"])
     assert '"value": "here"' in laid_out
     said = shown(client, "here")
     for part in ("a chip", "inverted residual", "bottleneck", "whole networks", *ARCHS):
@@ -59,4 +59,4 @@ def test_without_a_table_the_page_tells_how_to_make_one(
     client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert "python -m nas.latency --space mobile --build cpu" in json.dumps(client("content.children", url="/latency"))
+    assert "python -m nas.latency --space mobile --build cpu" in json.dumps(client("content.children", ready="/latency"))
