@@ -59,4 +59,6 @@ def test_without_a_table_the_page_tells_how_to_make_one(
     client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert "python -m nas.latency --space mobile --build cpu" in json.dumps(client("content.children", ready="/latency"))
+    assert "python -m nas.latency --space mobile --build cpu" in json.dumps(
+        client("content.children", ready="/latency")
+    )

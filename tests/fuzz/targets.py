@@ -237,14 +237,14 @@ def _client() -> tuple[Any, tuple[bytes, ...]]:
     studies = Studies([f"sqlite:///{folder / 'nas.db'}"])
     studies.get(["toy"])
     client = Client(create(studies, folder / "exports"))
-    bodies = []
+    bodies, shown = [], {"version": {"toy": "any"}, "picked": {"study": "toy", "trial": 3}, "front-metric": "flops"}
     for callback in client.callbacks:
         if callback["clientside_function"]:
             continue  # answered by the browser itself
         given = {"inputs": client._filled(callback["inputs"], {}), "state": client._filled(callback["state"], {})}
         for one in (*given["inputs"], *given["state"]):
             if isinstance(one, dict):
-                one["value"] = {"version": {"toy": "any"}, "picked": {"study": "toy", "trial": 3}}.get(one["id"])
+                one["value"] = shown.get(one["id"])
         out = callback["output"]
         body = {"output": out, "outputs": client._outputs(out), **given, "changedPropIds": []}
         bodies.append(json.dumps(body).encode())
