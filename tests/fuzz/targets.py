@@ -239,6 +239,8 @@ def _client() -> tuple[Any, tuple[bytes, ...]]:
     client = Client(create(studies, folder / "exports"))
     bodies = []
     for callback in client.callbacks:
+        if callback.get("clientside_function"):
+            continue  # a browser's own
         given = {"inputs": client._filled(callback["inputs"], {}), "state": client._filled(callback["state"], {})}
         for one in (*given["inputs"], *given["state"]):
             if isinstance(one, dict):
