@@ -224,6 +224,10 @@ def space_file(data: bytes) -> bool:
     return accepted(lambda: _from_file(_file(data, ".py"), "SPACE"))
 
 
+OPENED = {"version": {"toy": "any"}, "picked": {"study": "toy", "trial": 3}, "front-metric": "flops"}
+"""What a page holds when it opens, by id."""
+
+
 @lru_cache(maxsize=1)
 def _client() -> tuple[Any, tuple[bytes, ...]]:
     """A dashboard on a small study, and what its pages post."""
@@ -244,7 +248,7 @@ def _client() -> tuple[Any, tuple[bytes, ...]]:
         given = {"inputs": client._filled(callback["inputs"], {}), "state": client._filled(callback["state"], {})}
         for one in (*given["inputs"], *given["state"]):
             if isinstance(one, dict):
-                one["value"] = {"version": {"toy": "any"}, "picked": {"study": "toy", "trial": 3}}.get(one["id"])
+                one["value"] = OPENED.get(one["id"])
         out = callback["output"]
         body = {"output": out, "outputs": client._outputs(out), **given, "changedPropIds": []}
         bodies.append(json.dumps(body).encode())
