@@ -128,10 +128,9 @@ def test_a_database_on_a_disk_that_refuses_is_waited_for(
 
 def test_a_connection_that_broke_in_a_transaction_is_made_anew() -> None:
     """Found by restarting a server under two workers: SQLAlchemy says no more of it than that."""
-    try:
-        raise StorageInternalError("in the commit") from PendingRollbackError("Can't reconnect until …")
-    except StorageInternalError as error:
-        assert _passing(error) == "its connection broke"
+    error = StorageInternalError("in the commit")
+    error.__cause__ = PendingRollbackError("Can't reconnect until …")
+    assert _passing(error) == "its connection broke"
     assert not _passing(StorageInternalError("of its own"))
 
 
