@@ -14,7 +14,9 @@ from typing import Protocol
 
 from nas.errors import UserError
 from nas.loop import UNDER_WAY, Limits, Search
+from nas.patience import PATIENCE_S, patiently
 from nas.report import note
+from nas.store import Unreachable
 
 POLL_S = 0.3
 DEATHS = 3  # in a row, with no trial finished in between, before the search gives up
@@ -68,13 +70,21 @@ class Engine(Protocol):
 
 
 def work(argv: Sequence[str]) -> tuple[How, str]:
-    """Work on the study of `nas.search` with these arguments until a limit is reached; how that ended, in words."""
+    """Work on the study of `nas.search` with these arguments until a limit is reached; how that ended, in words.
+
+    The storage has answered whoever started this worker, so it is waited for.
+    """
     from nas import search
 
-    session, limits = search.opened(search.parser().parse_args(argv))
+    args = search.parser().parse_args(argv)
+    session, limits = patiently(lambda: search.opened(args), _away, "the storage", PATIENCE_S)
     said = session.search.work(limits)
     how = How.IDLE if said.endswith(UNDER_WAY) else How.INTERRUPTED if said == "interrupted" else How.OVER
     return how, said
+
+
+def _away(error: Exception) -> str:
+    return str(error) if isinstance(error, Unreachable) else ""
 
 
 @dataclass

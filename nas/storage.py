@@ -30,7 +30,14 @@ from optuna.storages import RDBStorage
 from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Connection, event, select
-from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import (
+    DBAPIError,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    PendingRollbackError,
+    SQLAlchemyError,
+)
 from sqlalchemy.orm import Query, aliased
 
 from nas.patience import FIRST_PAUSE_S, PATIENCE_S, patiently
@@ -213,6 +220,8 @@ def _begin(mode: local, connection: Connection) -> None:
 def _passing(error: Exception) -> str:
     """What a database says that is away, busy or on a full disk; '' where something is wrong with a call."""
     cause = error.__cause__ if isinstance(error, StorageInternalError) else error
+    if isinstance(cause, PendingRollbackError):
+        return "its connection broke"
     if not isinstance(cause, DBAPIError):
         return ""
     said = str(cause.orig)

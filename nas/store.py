@@ -42,6 +42,10 @@ UNFINISHED = ("interrupted", "worker died")
 """Reasons that say nothing about the architecture: such trials are run again, and do not count."""
 
 
+class Unreachable(UserError):
+    """A storage that does not answer: wrongly named, or away for now."""
+
+
 def default_storage(results: Path = RESULTS) -> str:
     """The SQLite file that studies go to unless told otherwise."""
     return f"sqlite:///{results / 'nas.db'}"
@@ -332,7 +336,7 @@ def connect(storage: str) -> BaseStorage:
         ) from None
     except (SQLAlchemyError, StorageInternalError, ImportError) as error:
         said = str(error.__cause__ or error).splitlines()[0]
-        raise UserError(f"the storage must be reachable, but {url.render_as_string()} answers: {said}") from None
+        raise Unreachable(f"the storage must be reachable, but {url.render_as_string()} answers: {said}") from None
 
 
 def writable_folder(folder: Path) -> Path:

@@ -112,7 +112,7 @@ class Scene:
     def ends(self, process: subprocess.Popen[str], *codes: int) -> None:
         """Wait for the end of a command; raise `AssertionError` when it ends otherwise than by one of `codes`."""
         code = process.wait(DEADLINE_S)
-        assert code in codes, f"ended with {code}, not {codes}: {self.words()[-400:]}"
+        assert code in codes, f"ended with {code}, not {codes}: {self.words()[-3000:]}"
         self.nobody_left()
 
     def run(self, line: list[str], *codes: int) -> str:

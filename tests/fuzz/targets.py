@@ -224,6 +224,10 @@ def space_file(data: bytes) -> bool:
     return accepted(lambda: _from_file(_file(data, ".py"), "SPACE"))
 
 
+OPENED = {"version": {"toy": "any"}, "picked": {"study": "toy", "trial": 3}, "front-metric": "flops"}
+"""What a page holds when it opens, by id."""
+
+
 @lru_cache(maxsize=1)
 def _client() -> tuple[Any, tuple[bytes, ...]]:
     """A dashboard on a small study, and what its pages post."""
@@ -237,14 +241,14 @@ def _client() -> tuple[Any, tuple[bytes, ...]]:
     studies = Studies([f"sqlite:///{folder / 'nas.db'}"])
     studies.get(["toy"])
     client = Client(create(studies, folder / "exports"))
-    bodies, shown = [], {"version": {"toy": "any"}, "picked": {"study": "toy", "trial": 3}, "front-metric": "flops"}
+    bodies = []
     for callback in client.callbacks:
-        if callback["clientside_function"]:
-            continue  # answered by the browser itself
+        if callback.get("clientside_function"):
+            continue  # a browser's own
         given = {"inputs": client._filled(callback["inputs"], {}), "state": client._filled(callback["state"], {})}
         for one in (*given["inputs"], *given["state"]):
             if isinstance(one, dict):
-                one["value"] = shown.get(one["id"])
+                one["value"] = OPENED.get(one["id"])
         out = callback["output"]
         body = {"output": out, "outputs": client._outputs(out), **given, "changedPropIds": []}
         bodies.append(json.dumps(body).encode())

@@ -58,7 +58,7 @@ def under(node: Any) -> set[int]:
 
 def test_a_search_outlives_a_node_and_ends_clean_on_ctrl_c(nodes: Any, tmp_path: Path) -> None:
     line = ["--engine", "ray", "--address", nodes.address, "--workers", "2"]
-    with searching(tmp_path, *line, "--trials", "6", "--steps", "300") as process:
+    with searching(tmp_path, *line, "--trials", "4", "--steps", "60") as process:
         stored = eventually(lambda: opened(tmp_path))
         both = eventually(lambda: found if len(found := running(stored)) == 2 else {})
         victims = [number for number, pid in both.items() if pid in under(nodes.second)]
@@ -68,10 +68,10 @@ def test_a_search_outlives_a_node_and_ends_clean_on_ctrl_c(nodes: Any, tmp_path:
     assert process.returncode == 0, said
     assert "a worker ended by " in said
     assert "and is replaced" in said
-    assert "6 trials are done" in said
+    assert "4 trials are done" in said
     candidates = stored.candidates()
     complete = [c for c in candidates if c.state == "complete"]
-    assert len(complete) == len({str(c.arch) for c in complete}) == 6
+    assert len(complete) == len({str(c.arch) for c in complete}) == 4
     (broken,) = (c for c in candidates if c.state == "failed")
     assert (broken.number, broken.reason) == (victims[0], "worker died")
     assert [c.arch for c in complete if c.attrs.get("retry_of") == broken.number] == [broken.arch]

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from optuna.exceptions import StorageInternalError
 from sqlalchemy import event
+from sqlalchemy.exc import PendingRollbackError
 
 from benchmarks.faults.judging import half_written, lost
 from nas import files, patience, watchdog
@@ -20,7 +22,7 @@ from nas.export import fresh
 from nas.exporters.python_module import export
 from nas.loop import Limits, Search
 from nas.patience import Away, patiently
-from nas.storage import shared
+from nas.storage import _passing, shared
 from nas.training import Failed
 from nas.workers import Log
 from search_spaces import Arch
@@ -122,6 +124,14 @@ def test_a_database_on_a_disk_that_refuses_is_waited_for(
     run.run(Limits(trials=5))
     assert said in heard[0]
     assert told(run) == told(unbroken(tmp_path / "other", 5))
+
+
+def test_a_connection_that_broke_in_a_transaction_is_made_anew() -> None:
+    """Found by restarting a server under two workers: SQLAlchemy says no more of it than that."""
+    error = StorageInternalError("in the commit")
+    error.__cause__ = PendingRollbackError("Can't reconnect until …")
+    assert _passing(error) == "its connection broke"
+    assert not _passing(StorageInternalError("of its own"))
 
 
 def test_a_mistake_is_not_waited_for() -> None:
