@@ -1,7 +1,7 @@
 """A network as one int8 ONNX file: post-training quantisation, calibrated and judged on the study's own images.
 
-Weights are int8 with a scale a channel, activations int8 with a scale a map, found on training images (Jacob et al.
-2018; the scheme of ONNX Runtime's static quantisation). Accuracy is lost by this, how much is measured on validation
+Weights are int8 with a scale a channel, of which 7 bits are used, activations int8 with a scale a map, found on training
+images (Jacob et al. 2018; the scheme of ONNX Runtime's static quantisation). Accuracy is lost by this, how much is measured on validation
 images: the test split stays unread.
 """
 
@@ -66,6 +66,9 @@ def _quantise(plain: Path, small: Path, images: Images, side: int) -> None:
         _Reader(images, side),
         quant_format=QuantFormat.QDQ,
         per_channel=True,
+        # weights of 7 bits: where a CPU has no VNNI, sums of two 8-bit products saturate at 16 bits, which took a
+        # network from 62 to 56 %, against 62 % with 7
+        reduce_range=True,
         activation_type=QuantType.QInt8,
         weight_type=QuantType.QInt8,
         calibrate_method=CalibrationMethod.MinMax,

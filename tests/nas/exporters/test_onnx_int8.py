@@ -46,7 +46,7 @@ def test_int8_keeps_what_was_learned_and_says_what_it_lost(trained: Package, tmp
     assert accuracy is not None
     assert judged["before"] == pytest.approx(accuracy.value, abs=0.002)  # as validated, but for rounding
     assert judged["before"] > 0.5
-    assert judged["after"] > judged["before"] - 0.1  # chance is 0.1
+    assert judged["after"] > judged["before"] - 0.02  # 0.06 with weights of 8 bits on a CPU without VNNI
     assert (judged["resolution"], judged["calibration"]) == (28, 512)
     card = (tmp_path / "small.int8.md").read_text(encoding="utf-8")
     assert f"accuracy {judged['before']:.4f} in fp32, {judged['after']:.4f} in int8" in card
