@@ -1,8 +1,8 @@
 """A network as one int8 ONNX file: post-training quantisation, calibrated and judged on the study's own images.
 
 Weights are int8 with a scale a channel, of which 7 bits are used, activations int8 with a scale a map, found on
-training images (Jacob et al. 2018; the scheme of ONNX Runtime's static quantisation). Accuracy is lost by this, how much
-is measured on validation images: the test split stays unread.
+training images (Jacob et al. 2018; the scheme of ONNX Runtime's static quantisation). Accuracy is lost by this, how
+much is measured on validation images: the test split stays unread.
 """
 
 from __future__ import annotations
