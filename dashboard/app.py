@@ -24,9 +24,9 @@ def create(studies: Studies, exports: Path, token: str = "") -> Dash:
     app = LeanDash(
         __name__, title="nas-explorer", update_title="", suppress_callback_exceptions=True, serve_locally=True,
         assets_folder=str(Path(__file__).parent / "assets"), add_log_handler=False,
-        pages={page.PATH: page.SCRIPTS for page in pages.pages()},
         meta_tags=[{"name": "viewport", "content": "width=device-width, initial-scale=1"}],
     )  # fmt: skip
+    app.needed = {page.PATH: page.SCRIPTS for page in pages.pages()}
     site = Site(studies, exports)
     app.layout = lambda: frame(list(studies.look()))
     _register(app, site)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
 
 import plotly
 from dash import Dash
@@ -28,8 +28,6 @@ THEME = """<script>
         || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
 </script>"""
 """Before anything is painted, so that nothing is painted in the other theme first."""
-
-
 ICON = (
     "data:image/svg+xml,%3Csvg xmlns='http:%2F%2Fwww.w3.org/2000/svg' viewBox='0 0 18 18'%3E%3Cpath fill='%234a82d4' "
     "d='M3 18v-7h3v7zM8 18V7h3v11z'/%3E%3Cpath fill='%23d1603d' d='M13 18V2h3v16z'/%3E%3C/svg%3E"
@@ -49,11 +47,9 @@ def whole_plotly() -> str:
 
 
 class LeanDash(Dash):
-    """Dash whose first answer holds what every page needs; `pages`: by path, the names of the scripts of a page."""
+    """Dash whose first answer holds what every page needs; `needed`: by path, the names of the scripts of a page."""
 
-    def __init__(self, *args: Any, pages: Mapping[str, Sequence[str]], **settings: Any) -> None:
-        super().__init__(*args, **settings)
-        self.pages = {path: list(names) for path, names in pages.items()}
+    needed: Mapping[str, Sequence[str]] = MappingProxyType({})
 
     def interpolate_index(self, **parts: str) -> str:  # type: ignore[override]
         lines = parts["scripts"].splitlines()
@@ -63,7 +59,7 @@ class LeanDash(Dash):
             scripts[name] = tag.partition('src="')[2].partition('"')[0]
         left_out = (*LATER.values(), *NEVER)
         kept = [line for line in lines if not (line.startswith("<script src=") and any(m in line for m in left_out))]
-        told = json.dumps({"scripts": scripts, "pages": self.pages}).replace("<", "\\u003c")
+        told = json.dumps({"scripts": scripts, "pages": dict(self.needed)}).replace("<", "\\u003c")
         loading = f'<script id="loading" type="application/json">{told}</script>'
         icon = f'<link rel="icon" href="{ICON}">'
         shown = parts | {"scripts": "\n".join([loading, *kept]), "favicon": icon}
