@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import re
 import sys
@@ -163,7 +162,10 @@ def main(argv: list[str] | None = None) -> int:
         deadline = time.monotonic() + begin + whole.timeout - longer if whole.timeout else math.inf
         slower = trust.slower(search.evaluator, trust.LONGER)
         trust.measure(session.stored, slower, networks, deadline, note, session.feasible.space)
-    return _finish(args, session.stored, search, ended, begin, places, time.perf_counter() - longer)
+
+    from nas.ending import Run, finish
+
+    return finish(args, session.stored, search, Run(ended, begin, time.perf_counter() - longer, places))
 
 
 def opened(args: argparse.Namespace) -> tuple[Session, Limits]:
@@ -221,85 +223,6 @@ def _limits(args: argparse.Namespace, recipe: Recipe) -> Limits:
             f"{fewest} is trained in full, but got {args.trials}"
         )
     return Limits(args.trials, args.timeout)
-
-
-def _finish(
-    args: argparse.Namespace, stored: Stored, search: Search, ended: str, begin: float, workers: int, trust_s: float
-) -> int:
-    """Export the best network, print the front and what comes next."""
-    from nas.report import note, print_front, rungs, stopped, summary
-
-    exported = None if args.no_export else _exported(stored)
-    wall = time.perf_counter() - begin
-    spent = search.spent()
-    if search.sampler.prefilter:
-        spent["prefilter"] = search.sampler.prefilter.seconds
-    spent["trust"] = trust_s
-    overhead = 1 - ((spent["training"] + spent["validation"]) / workers + trust_s) / wall
-    if args.json:
-        more = {"ended": ended, "wall_s": wall, "spent_s": spent, "proposals": search.proposals()}
-        more["trust"] = trust.as_json(stored, trust.verdict(trust.known(stored)))
-        more |= {"rungs": rungs(stored)} if search.evaluator.recipe.rungs > 1 else {}
-        print(json.dumps(summary(stored, exported=str(exported) if exported else None, **more), indent=2))
-        return 0
-    note(
-        f"\n{ended} after {wall:.0f} s: training {spent['training']:.0f} s, validation {spent['validation']:.0f} s, "
-        f"longer training {trust_s:.0f} s, the rest {overhead:.1%}"
-    )
-    note("proposals: " + ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in search.proposals().items()))
-    if search.sampler.prefilter:
-        note(f"{search.sampler.prefilter}")
-    print_front(stored)
-    for line in stopped(stored):
-        note(line)
-    if args.trust != 0:
-        note(f"\n{trust.verdict(trust.known(stored))}")
-    note(_next_steps(args, stored, exported))
-    return 0
-
-
-def _exported(stored: Stored) -> Path | None:
-    """The best network's folder; None, with a word, where it cannot be exported: the search is done all the same."""
-    from nas.errors import UserError
-    from nas.report import note
-
-    try:
-        return export_best(stored)
-    except UserError as error:
-        note(f"not exported: {error}")
-        return None
-
-
-def export_best(stored: Stored) -> Path:
-    """Write the best network of a study, and the picture of its front, into its folder."""
-    from nas.export import trained
-    from nas.exporters.python_module import export
-    from nas.figures import write
-    from nas.figures.pareto_front import data, plot
-
-    meta = stored.meta
-    write(plot(data(stored)), stored.folder / "front.html")
-    return export(trained(stored, stored.best(), meta["in_channels"], meta["num_classes"]), stored.folder / "best")
-
-
-def _next_steps(args: argparse.Namespace, stored: Stored, exported: Path | None) -> str:
-    best, name = stored.best(), stored.name
-    longer = [row for row in stored.longer() if row["number"] == best.number]
-    after = f" ({longer[0]['long']:.4f} after longer training)" if longer else ""
-    lines = [
-        f"best: trial {best.number}, accuracy {best.accuracy:.4f}{after} on validation images of {stored.meta['data']}"
-    ]
-    if exported:
-        lines.append(f"  exported as   {exported}  (plain PyTorch; weights and spec beside it)")
-        lines.append(f"  browse        {stored.folder / 'front.html'}  (any browser; works offline)")
-    storage = "" if args.storage is None and args.results == Path("results") else f" --storage {stored.storage}"
-    lines += [
-        f"  study         {name} in {stored.storage}",
-        f"  train it      python -m nas.train --study {name}{storage} --best --epochs 10",
-        f"  take it home  python -m nas.export --study {name}{storage} --best --out DIR",
-        "  your own data python -m nas.search --budget … --data path/to/images  (one sub-folder a class)",
-    ]
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,101 @@
+"""The end of a search: the best network exported, the front and what comes next, for people or as JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from nas import trust
+from nas.errors import UserError
+from nas.loop import Search
+from nas.report import note, print_front, rungs, stopped, summary
+from nas.store import Stored
+
+
+@dataclass(frozen=True)
+class Run:
+    """How a run went: why it ended, its beginning on `time.perf_counter`, seconds of longer training, its workers."""
+
+    ended: str
+    begin: float
+    trust_s: float
+    workers: int
+
+    def overhead(self, wall_s: float, of: dict[str, float]) -> float:
+        """The part of the wall time that was neither training nor validation; `of`: their seconds, over all workers."""
+        return 1 - ((of["training"] + of["validation"]) / self.workers + self.trust_s) / wall_s
+
+
+def finish(args: argparse.Namespace, stored: Stored, search: Search, run: Run) -> int:
+    """Export the best network, print the front and what comes next; return the exit code."""
+    exported = None if args.no_export else _exported(stored)
+    wall_s = time.perf_counter() - run.begin
+    seconds = search.spent()
+    if search.sampler.prefilter:
+        seconds["prefilter"] = search.sampler.prefilter.seconds
+    seconds["trust"] = run.trust_s
+    trusted = trust.verdict(trust.known(stored))
+    if args.json:
+        more = {"ended": run.ended, "wall_s": wall_s, "spent_s": seconds, "proposals": search.proposals()}
+        more["trust"] = trust.as_json(stored, trusted)
+        more |= {"rungs": rungs(stored)} if search.evaluator.recipe.rungs > 1 else {}
+        print(json.dumps(summary(stored, exported=str(exported) if exported else None, **more), indent=2))
+        return 0
+    note(
+        f"\n{run.ended} after {wall_s:.0f} s: training {seconds['training']:.0f} s, validation "
+        f"{seconds['validation']:.0f} s, longer training {run.trust_s:.0f} s, the rest {run.overhead(wall_s, seconds):.1%}"
+    )
+    note("proposals: " + ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in search.proposals().items()))
+    if search.sampler.prefilter:
+        note(f"{search.sampler.prefilter}")
+    print_front(stored)
+    for line in stopped(stored):
+        note(line)
+    if args.trust != 0:
+        note(f"\n{trusted}")
+    note(_next_steps(args, stored, exported))
+    return 0
+
+
+def _exported(stored: Stored) -> Path | None:
+    """The best network's folder; None, with a word, where it cannot be exported: the search is done all the same."""
+    try:
+        return export_best(stored)
+    except UserError as error:
+        note(f"not exported: {error}")
+        return None
+
+
+def export_best(stored: Stored) -> Path:
+    """Write the best network of a study, and the picture of its front, into its folder."""
+    from nas.export import trained
+    from nas.exporters.python_module import export
+    from nas.figures import write
+    from nas.figures.pareto_front import data, plot
+
+    meta = stored.meta
+    write(plot(data(stored)), stored.folder / "front.html")
+    return export(trained(stored, stored.best(), meta["in_channels"], meta["num_classes"]), stored.folder / "best")
+
+
+def _next_steps(args: argparse.Namespace, stored: Stored, exported: Path | None) -> str:
+    best, name = stored.best(), stored.name
+    longer = [row for row in stored.longer() if row["number"] == best.number]
+    after = f" ({longer[0]['long']:.4f} after longer training)" if longer else ""
+    lines = [
+        f"best: trial {best.number}, accuracy {best.accuracy:.4f}{after} on validation images of {stored.meta['data']}"
+    ]
+    if exported:
+        lines.append(f"  exported as   {exported}  (plain PyTorch; weights and spec beside it)")
+        lines.append(f"  browse        {stored.folder / 'front.html'}  (any browser; works offline)")
+    storage = "" if args.storage is None and args.results == Path("results") else f" --storage {stored.storage}"
+    lines += [
+        f"  study         {name} in {stored.storage}",
+        f"  train it      python -m nas.train --study {name}{storage} --best --epochs 10",
+        f"  take it home  python -m nas.export --study {name}{storage} --best --out DIR",
+        "  your own data python -m nas.search --budget … --data path/to/images  (one sub-folder a class)",
+    ]
+    return "\n".join(lines)
