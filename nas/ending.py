@@ -45,8 +45,9 @@ def finish(args: argparse.Namespace, stored: Stored, search: Search, run: Run) -
         print(json.dumps(summary(stored, exported=str(exported) if exported else None, **more), indent=2))
         return 0
     note(
-        f"\n{run.ended} after {wall_s:.0f} s: training {seconds['training']:.0f} s, validation "
-        f"{seconds['validation']:.0f} s, longer training {run.trust_s:.0f} s, the rest {run.overhead(wall_s, seconds):.1%}"
+        f"\n{run.ended} after {wall_s:.0f} s: training {seconds['training']:.0f} s, "
+        f"validation {seconds['validation']:.0f} s, longer training {run.trust_s:.0f} s, "
+        f"the rest {run.overhead(wall_s, seconds):.1%}"
     )
     note("proposals: " + ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in search.proposals().items()))
     if search.sampler.prefilter:
@@ -90,10 +91,11 @@ def _next_steps(args: argparse.Namespace, stored: Stored, exported: Path | None)
     ]
     if exported:
         lines.append(f"  exported as   {exported}  (plain PyTorch; weights and spec beside it)")
-        lines.append(f"  browse        {stored.folder / 'front.html'}  (any browser; works offline)")
+        lines.append(f"  its front     {stored.folder / 'front.html'}  (any browser; works offline)")
     storage = "" if args.storage is None and args.results == Path("results") else f" --storage {stored.storage}"
     lines += [
         f"  study         {name} in {stored.storage}",
+        f"  browse        python -m dashboard{storage}",
         f"  train it      python -m nas.train --study {name}{storage} --best --epochs 10",
         f"  take it home  python -m nas.export --study {name}{storage} --best --out DIR",
         "  your own data python -m nas.search --budget … --data path/to/images  (one sub-folder a class)",
