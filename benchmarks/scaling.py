@@ -4,7 +4,7 @@
 which a part of them (`--sample`, drawn by the seed) is timed and the whole worked out from its mean; both with caches
 emptied. Every network of the sample must have the same FLOPs both ways, or none both ways.
 `slider`: the answer of the server to a slider that stands where it never stood – costs, shapes and drawing – by the
-page's own callback; the slowest of three.
+page's own callback; the slowest of three. All times are of the CPU, on one thread.
 
     python benchmarks/scaling.py
     python benchmarks/scaling.py --network densenet121 --network efficientnet_b7
@@ -60,12 +60,12 @@ def main() -> int:
 
 
 def timed(call: Callable[[], Any]) -> tuple[float, Any]:
-    """Seconds and result, with nothing remembered of before."""
+    """CPU seconds, which other work on the machine changes little, and the result; nothing is remembered of before."""
     for cache in CACHES:
         cache.cache_clear()
-    begin = time.perf_counter()
+    begin = time.process_time()
     result = call()
-    return time.perf_counter() - begin, result
+    return time.process_time() - begin, result
 
 
 def _alone(arch: Arch, depth: float, width: float) -> int | None:
