@@ -20,7 +20,7 @@ from uuid import uuid4
 import optuna
 from PIL import Image
 
-from dashboard.studies import connect
+from nas.readonly import open_readonly
 from nas.store import Stored
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -129,7 +129,7 @@ class Scene:
     def study(self) -> Stored | None:
         """The study, opened for reading only; None where it cannot be read now."""
         try:
-            backend = connect(self.storage or f"sqlite:///{self.results / 'nas.db'}")
+            backend = open_readonly(self.storage or f"sqlite:///{self.results / 'nas.db'}")
             return Stored(optuna.load_study(study_name="s", storage=backend), self.storage)
         except Exception:
             return None

@@ -26,7 +26,8 @@ ENDS = ("Most time for its FLOPs", "Least time for its FLOPs")
 def layout(studies: Sequence[Study]) -> Any:
     names = [path.stem for path in sorted(TABLES.glob("*.json"))]
     if not names:
-        return html.Div(empty(f"No table of latencies lies in {TABLES}. One is measured by", COMMAND), className="page")
+        missing = empty(f"No table of latencies lies in {TABLES}. One is measured by", COMMAND)
+        return html.Div([html.H1("Latency", className="unseen"), missing], className="page")
     menu = dcc.Dropdown(names, names[0], id="latency-table", clearable=False, searchable=False)
     return html.Div(
         [

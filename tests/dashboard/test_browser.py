@@ -88,9 +88,11 @@ def test_open_choose_axes_pick_a_network_and_take_it_home(served: tuple[str, Pat
         assert await page.run("document.title") == "Front – nas-explorer"
         await page.click("document.querySelector('#front-metric label:nth-of-type(3)')")
         await page.until("document.querySelector('#front-figure .xtitle').textContent == 'Parameters (millions)'")
-        await page.run("[...document.querySelectorAll('#front-list .pick')].at(-1).focus()")
-        name = await page.run("document.activeElement.textContent")
-        await page.run("document.activeElement.click()")
+        await page.until(
+            "document.querySelector('#front-figure-said').textContent.includes('Parameters')"
+        )  # the list too
+        last = "[...document.querySelectorAll('#front-list .pick')].at(-1)"
+        name = await page.run(f"(last => (last.focus(), last.click(), last.textContent))({last})")
         await page.until(f"document.querySelector('#detail h2').textContent == '{name}'")
         await page.click(
             "[...document.querySelectorAll('.export .button')].find(b => b.textContent == 'Python module')"
@@ -189,7 +191,7 @@ def test_a_network_is_chosen_a_slider_moved_and_its_cost_follows(served: tuple[s
         await page.click("document.querySelector('#scaling-network')")
         option = "[...document.querySelectorAll('.dash-dropdown-option')].find(e => e.textContent == 'mobilenet_v2')"
         await page.until(f"!!{option}")
-        await page.click(option)
+        await page.run(f"{option}.click()")  # wherever the list has scrolled to by now
         await page.until(f"{costs} == '314.2M 1.00×'")
         await page.until(f"{marker} == 1")
         sliders = "[...document.querySelectorAll('input[type=range]')]"

@@ -67,7 +67,7 @@ def test_search_train_and_resume(here: Path, capsys: pytest.CaptureFixture[str])
     assert found["proposals"]["proposed"] >= 4
     assert all(row["flops"] <= 8_000_000 for row in found["front"])
     exported = Path(found["exported"])
-    assert {p.suffix for p in exported.iterdir()} == {".py", ".safetensors", ".json"}
+    assert {p.suffix for p in exported.iterdir()} == {".py", ".safetensors", ".json", ".md"}
     assert (here / "results" / found["study"] / "front.html").is_file()
 
     assert search.main(arguments("--trials", "5")) == 0
