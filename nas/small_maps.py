@@ -1,9 +1,9 @@
 """Dense convolutions of small maps as matrix products, faster on CPUs.
 
 On small maps oneDNN's convolutions stay far below what the same machine multiplies. A training step at batch 64 of a
-1×1 convolution takes 1.0 to 2.9 times as long as one product of its pixels and weights, on maps from 8×8 down to 1×1;
+1×1 convolution takes 1.0 to 2.5 times as long as one product of its pixels and weights, on maps from 8×8 down to 1×1;
 and a larger kernel that reaches across a whole map of four pixels or fewer multiplies mostly padding, so that one
-product of whole maps is 2 to 21 times faster (`benchmarks/small_maps.py`). A network that trains at 32 px has such
+product of whole maps is 2 to 60 times faster (`benchmarks/small_maps.py`). A network that trains at 32 px has such
 maps in most of its blocks. Depthwise convolutions are in `nas.depthwise`.
 """
 
