@@ -34,10 +34,9 @@ class SmallMapConv(nn.Conv2d):
             return super().forward(input)
         (rows, columns), taps = met
         weights = torch.index_select(self.weight.permute(0, 2, 3, 1).flatten(1, 2), 1, taps.to(input.device))
-        weights = weights.view(self.out_channels, rows * columns, height * width, self.in_channels)
-        matrix = weights.transpose(0, 1).reshape(rows * columns * self.out_channels, -1)
-        outputs = F.linear(input.permute(0, 2, 3, 1).flatten(1), matrix)
-        return outputs.view(n, rows, columns, self.out_channels).permute(0, 3, 1, 2)
+        matrix = weights.view(self.out_channels * rows * columns, height * width * self.in_channels)
+        outputs = F.linear(input.permute(0, 2, 3, 1).flatten(1), matrix).view(n, self.out_channels, rows, columns)
+        return outputs.contiguous(memory_format=torch.channels_last)  # smaller to turn round than the weights are
 
 
 @lru_cache(maxsize=1024)

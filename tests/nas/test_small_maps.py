@@ -117,3 +117,12 @@ def test_each_kind_takes_its_own() -> None:
 def test_fvcore_counts_the_network_before_it_is_quickened() -> None:
     network = build(MOBILE, 3, 10)
     assert flops(network, 3, 32) == cost(MOBILE, 3, 10).flops
+
+
+def test_depthwise_convolutions_keep_to_fp32_where_the_rest_is_bf16() -> None:
+    ours = SmallMapDepthwise(6, 6, 3, padding=1, groups=6, bias=False)
+    images = torch.randn(2, 6, 8, 8)
+    with device.autocast(torch.device("cpu"), "bf16"):
+        found = ours(images.bfloat16())
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, ours(images.bfloat16().float()), atol=0, rtol=0)
