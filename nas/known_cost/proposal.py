@@ -23,7 +23,6 @@ class Options:
     """How to search. Each `bool` is an idea that can be switched off to see what it is worth."""
 
     startup: int = 10  # evaluations before the model has a say
-    startup_draws: int = 128  # uniform candidates that each of these is chosen from
     draws: int = 512  # uniform candidates in the pool
     children: int = 384  # mutants and crossovers of the front in the pool
     climbs: int = 2  # rounds in which the best candidates' neighbours join the pool
@@ -51,9 +50,8 @@ def propose(domain: Domain[T], known: Known[T], seed: int, options: Options = Op
     """Candidates that were never seen, the most promising first; empty when none was met."""
     rng = Random(seed)
     taken = {*(one for one, _ in known.done), *known.running, *known.failed}
-    begins = len(known.done) < min(options.startup, 3) or len(taken) < options.startup
-    drawn = _unseen((domain.draw(rng) for _ in range(options.startup_draws if begins else options.draws)), taken)
-    if begins:
+    drawn = _unseen((domain.draw(rng) for _ in range(options.draws)), taken)
+    if len(known.done) < min(options.startup, 3) or len(taken) < options.startup:
         return _spread(domain, drawn, len(taken)) if options.spread_start else drawn
     return _Search(domain, known, options, drawn, rng).ranked(taken)
 
