@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -94,6 +95,22 @@ def written_aside(path: Path) -> Iterator[Path]:
 
 
 def _aside(path: Path) -> Path:
-    """A name beside the file that no other process uses; its folder is made."""
+    """A name beside the file that no other process uses; its folder is made, and what killed ones left there goes."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    return path.with_name(f".{path.name}.{os.getpid()}")
+    host = re.sub(r"[^\w-]", "-", socket.gethostname())  # folders may be shared by machines
+    for left in path.parent.glob(f".*.{host}.*"):
+        owner = left.suffix[1:]
+        if owner.isdecimal() and not _runs(int(owner)):
+            discard(left)
+    return path.with_name(f".{path.name}.{host}.{os.getpid()}")
+
+
+def _runs(pid: int) -> bool:
+    """Whether this machine has such a process."""
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass
+    return True
