@@ -224,6 +224,23 @@ def test_a_killed_worker_is_replaced_and_its_candidate_tried_again(tmp_path: Pat
     assert len({c.attrs["worker"]["pid"] for c in candidates}) == 3
 
 
+def test_workers_climb_rungs_together_though_one_is_killed(tmp_path: Path) -> None:
+    """Of 9 candidates 3 go on, and 1 of them to the end, whoever trained the rung before."""
+    rungs = ("--workers", "2", "--rungs", "3", "--reduction", "3", "--trials", "9", "--steps", "52")
+    with searching(tmp_path, *rungs) as process:
+        stored = eventually(lambda: opened(tmp_path))
+        (victim, *_) = eventually(lambda: workers_of(stored))
+        os.kill(victim, signal.SIGKILL)
+        said = process.communicate(timeout=DEADLINE_S)[1]
+    assert process.returncode == 0, said
+    assert "9 trials are done" in said
+    settled = [c for c in stored.candidates() if c.settled]
+    assert len({str(c.arch) for c in settled}) == len(settled) == 9
+    assert Counter(c.rung for c in settled) == {0: 6, 1: 2, 2: 1}
+    assert all(len(c.rungs) == (c.rung or 0) + 1 for c in settled)
+    assert [c.curve[-1]["samples"] for c in settled if c.rung == 2] == [52 * 16]
+
+
 @pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGINT])
 def test_workers_end_with_the_command(tmp_path: Path, blow: signal.Signals) -> None:
     """Killed, it leaves no orphans; interrupted, it lets the workers queue what they had in hand."""
