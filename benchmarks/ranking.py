@@ -22,25 +22,21 @@ import argparse
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
+from judging import as_lines, correlations, images
 from macro_networks import Row, in_band, network, read, spread
 from nas_bench_macro import CLASSES, WIDTHS
 
-from nas import data as datasets
 from nas import device as devices
 from nas.believed import believed
 from nas.cli import Help, run
-from nas.data.images import Split
 from nas.evaluate import Evaluator
 from nas.known_cost.domain import Parameter
-from nas.ranking import interval, kendall, spearman
 from nas.recipe import QUICK, Recipe
-from nas.training import Failed, Images
+from nas.training import Failed
 from search_spaces.cost import cost
 
 BAND = 60e6  # FLOPs as the table counts them: multiply-adds at 32 px
@@ -70,7 +66,8 @@ def main() -> int:
     train_missing(args, chosen)
     done = known(args.out)
     results = judge(table, chosen, done, known(args.proxies) if args.proxies else {})
-    print(json.dumps(results, indent=1) if args.json else as_text(results))
+    said = [f"{results['core_s']:.0f} core-seconds a network", *as_lines(results["sets"])]
+    print(json.dumps(results, indent=1) if args.json else "\n".join(said))
     return 0
 
 
@@ -85,17 +82,13 @@ def networks(table: dict[str, Row], which: str, wide: int, narrow: int) -> dict[
 def train_missing(args: argparse.Namespace, chosen: dict[str, list[str]]) -> None:
     """Train what --out lacks, and keep each as it ends."""
     devices.use_threads(args.threads)
-    device = devices.pick("cpu")
     recipe = recipe_of(args.recipe, args.data, args.seed)
     part, parts = map(int, args.part.split("/"))
     both = list(dict.fromkeys(one for pair in zip_longest(chosen) for one in pair))
     missing = [one for one in both[part - 1 :: parts] if one not in known(args.out)]
     if not missing:
         return
-    data = datasets.load(args.data, seed=0, size=32)
-    few = torch.randperm(len(data.val), generator=torch.Generator().manual_seed(0))[: args.validation]
-    data = replace(data, val=Split(data.val.images[few], data.val.labels[few]))
-    evaluator = Evaluator(recipe, Images(data, 3, device))
+    evaluator = Evaluator(recipe, images(args.data, args.validation))
     for choices in missing:
         begin = time.process_time()
         try:
@@ -116,7 +109,8 @@ def zip_longest(chosen: dict[str, list[str]]) -> list[tuple[str, ...]]:
 
 def recipe_of(changes: dict[str, Any], data: str, seed: int) -> Recipe:
     """The search's default recipe at the data's 32 px, with `changes`."""
-    return QUICK.with_(data=data, reference=32, resolution=32, precision="fp32", seed=seed, **changes)
+    fixed = {"data": data, "reference": 32, "resolution": 32, "precision": "fp32", "seed": seed}
+    return QUICK.with_(**{**fixed, **changes})
 
 
 def known(path: Path) -> dict[str, dict[str, Any]]:
@@ -126,17 +120,6 @@ def known(path: Path) -> dict[str, dict[str, Any]]:
 
 
 # ------------------------------------------------------------------------------------------------- judging
-
-
-@dataclass(frozen=True)
-class Judged:
-    """How well one score ranks one set of networks."""
-
-    n: int
-    spearman: float
-    low: float
-    high: float
-    kendall: float
 
 
 def judge(
@@ -159,17 +142,7 @@ def judge(
         found = {name: [proxied[one]["scores"][name] for one in trained] for name in proxied[trained[0]]["scores"]}
         scores |= found | {f"model with {HINT}": modelled(trained, accuracies, [found[HINT]])}
     result: dict[str, Any] = {"core_s": float(np.mean([done[one]["core_s"] for one in trained]))}
-    for name, members in chosen.items():
-        here = [i for i, one in enumerate(trained) if one in members]
-        truth = [table[trained[i]].accuracy for i in here]
-        rows = {label: vars(judged([score[i] for i in here], truth)) for label, score in scores.items()}
-        result[name] = rows if len(here) > 3 else {}
-    return result
-
-
-def judged(score: list[float], truth: list[float]) -> Judged:
-    low, high = interval(spearman, score, truth)
-    return Judged(len(truth), spearman(score, truth), low, high, kendall(score, truth))
+    return result | {"sets": correlations(trained, scores, table, chosen)}
 
 
 def modelled(choices: list[str], accuracies: list[float], hints: Sequence[list[float]] = ()) -> list[float]:
@@ -178,18 +151,6 @@ def modelled(choices: list[str], accuracies: list[float], hints: Sequence[list[f
     rows = [{f"layer{i}": digit for i, digit in enumerate(one)} for one in choices]
     costs = [float(cost(network(one), 3, CLASSES).flops) for one in choices]
     return list(map(float, believed(parameters, rows, costs, accuracies, hints)[0]))
-
-
-def as_text(results: dict[str, Any]) -> str:
-    lines = [
-        f"{results['core_s']:.0f} core-seconds a network",
-        "set     score            n  spearman  (95 %)          kendall",
-    ]
-    for name in COUNT:
-        for label, one in results[name].items():
-            shown = f"{one['spearman']:+.2f}     ({one['low']:+.2f}, {one['high']:+.2f})  {one['kendall']:+.2f}"
-            lines.append(f"{name:7s} {label:15s} {one['n']:3d}  {shown}")
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

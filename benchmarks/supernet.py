@@ -18,19 +18,17 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from judging import as_lines, correlations, images
 from macro_networks import network, read
 from nas_bench_macro import CLASSES, STRIDED, WIDTHS
-from ranking import COUNT, judged, known, modelled, networks, recipe_of
+from ranking import COUNT, known, modelled, networks, recipe_of
 
-from nas import data as datasets
 from nas import device as devices
 from nas.cli import Help, positive, run
-from nas.data.images import Split
 from nas.supernet.evaluators import SupernetEvaluator
 from nas.supernet.network import Supernet
 from nas.supernet.sampling import Sampling
@@ -69,12 +67,9 @@ def main() -> int:
     table = read(args.table)
     chosen = networks(table, args.networks, args.spread, args.band)
     devices.use_threads(args.threads)
-    data = datasets.load(args.data, seed=0, size=32)
-    few = torch.randperm(len(data.val), generator=torch.Generator().manual_seed(0))[: args.validation]
-    data = replace(data, val=Split(data.val.images[few], data.val.labels[few]))
-    images = Images(data, 3, devices.pick("cpu"))
-    supernet, state = trained(args, images)
-    judge(args, SupernetEvaluator(supernet, state, recipe_of({}, args.data, args.seed), images), chosen)
+    seen = images(args.data, args.validation)
+    supernet, state = trained(args, seen)
+    judge(args, SupernetEvaluator(supernet, state, recipe_of({}, args.data, args.seed), seen), chosen)
     results = summary(args, table, chosen)
     print(json.dumps(results, indent=1) if args.json else as_text(results))
     return 0
@@ -143,22 +138,15 @@ def summary(args: argparse.Namespace, table: dict[str, Any], chosen: dict[str, l
     spent = json.loads(args.out.with_suffix(".time.json").read_text())["core_s"]
     each = sum(done[one]["core_s"] for one in names) / len(names)
     result: dict[str, Any] = {"supernet_core_s": spent, "judging_core_s": each, "core_s": spent / SHARED_BY + each}
-    for name, members in chosen.items():
-        here = [i for i, one in enumerate(names) if one in members]
-        truth = [table[names[i]].accuracy for i in here]
-        result[name] = {label: vars(judged([score[i] for i in here], truth)) for label, score in scores.items()}
-    return result
+    return result | {"sets": correlations(names, scores, table, chosen)}
 
 
 def as_text(results: dict[str, Any]) -> str:
     lines = [
         f"{results['supernet_core_s']:.0f} core-seconds of training, {results['judging_core_s']:.1f} to judge one: "
-        f"{results['core_s']:.0f} a candidate where {SHARED_BY} share it"
+        f"{results['core_s']:.0f} a candidate where {SHARED_BY} share it",
+        *as_lines(results["sets"]),
     ]
-    for name in COUNT:
-        for label, one in results[name].items():
-            shown = f"{one['spearman']:+.2f} ({one['low']:+.2f}, {one['high']:+.2f})  kendall {one['kendall']:+.2f}"
-            lines.append(f"{name:7s} {label:12s} {one['n']:3d}  spearman {shown}")
     return "\n".join(lines)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 
 from nas import device as devices
 from nas.auxiliary import WithAuxiliaries
-from nas.build import build
+from nas.build import begin_as_identity, build
 from nas.profile import flops
 from nas.recipe import Recipe
 from nas.training import Failed, Images, Point, Trained, train, validate
@@ -107,15 +108,15 @@ class Evaluator:
         start = time.perf_counter()
         pixels = self.recipe.pixels(arch.resolution, rung)
         torch.manual_seed(seed + rung)
-        try:
+        with large_enough(pixels):
             network = build(arch.at(pixels), self.images.channels, self.num_classes)
-        except ArchError as error:
-            raise Failed("too small", f"{pixels} px do not reach the head: {error}") from None
         if rung == 0:  # the others train the same network
             self._count(network, arch.at(pixels))
         trainee: nn.Module = network
         if any(stage.aux for stage in arch.stages):
             trainee = WithAuxiliaries(network, arch.at(pixels), self.images.channels, self.num_classes)
+        if self.recipe.zero_init:
+            begin_as_identity(trainee)
         if checkpoint:
             trainee.load_state_dict(checkpoint.weights)
         devices.place(trainee, self.images.device)
@@ -140,6 +141,15 @@ class Evaluator:
         params = sum(p.numel() for p in network.parameters())
         if (counted, params) != (exact.flops, exact.params):
             raise Failed("miscounted", f"fvcore says {counted} FLOPs, {params} params; the exact cost is {exact}")
+
+
+@contextmanager
+def large_enough(pixels: int) -> Iterator[None]:
+    """Building for images of so many px; a network that they do not suffice for fails with this reason."""
+    try:
+        yield
+    except ArchError as error:
+        raise Failed("too small", f"{pixels} px do not reach the head: {error}") from None
 
 
 def _on_cpu(module: nn.Module) -> dict[str, Tensor]:

@@ -155,11 +155,16 @@ def corrupt_image(scene: Scene) -> None:
 @fault
 def nan_losses(scene: Scene) -> None:
     """Batches turn into NaN now and then: those candidates fail as diverged, and count."""
-    scene.environment[VARIABLE] = f"nan:0.05:{scene.rng.random()}"
+    _with_batches(scene, "nan:0.05", "diverged")
+
+
+def _with_batches(scene: Scene, how: str, reason: str) -> None:
+    """A search whose batches misbehave by chance ends by itself, and nothing fails for another reason."""
+    scene.environment[VARIABLE] = f"{how}:{scene.rng.random()}"
     process = scene.start(scene.search())
     scene.moment(process)
     scene.ends(process, 0, 1)
-    assert {record[3] for record in scene.settled().values()} <= {"", "diverged"}
+    assert {record[3] for record in scene.settled().values()} <= {"", reason}
     del scene.environment[VARIABLE]
 
 
@@ -168,12 +173,7 @@ def hanging_loader(scene: Scene) -> None:
     """Batches do not come, now and then: those candidates time out, and count."""
     scene.options = ("--candidate-timeout", "10s")
     scene.trials = 5
-    scene.environment[VARIABLE] = f"hang:0.02:{scene.rng.random()}"
-    process = scene.start(scene.search())
-    scene.moment(process)
-    scene.ends(process, 0, 1)
-    assert {record[3] for record in scene.settled().values()} <= {"", "timed out"}
-    del scene.environment[VARIABLE]
+    _with_batches(scene, "hang:0.02", "timed out")
 
 
 @fault

@@ -9,13 +9,12 @@ import torch
 from torch import Tensor
 
 from nas.auxiliary import WithAuxiliaries
-from nas.evaluate import Checkpoint, Evaluation, Evaluator
+from nas.evaluate import Checkpoint, Evaluation, Evaluator, large_enough
 from nas.recipe import Recipe
 from nas.supernet.network import Supernet
 from nas.supernet.training import State
-from nas.training import Failed, Images, Point, Trained, recalibrate, validate
+from nas.training import Images, Point, Trained, recalibrate, validate
 from search_spaces.arch import Arch
-from search_spaces.errors import ArchError
 
 VALIDATED = 1_000  # images of the validation split that a network of the supernet is judged by
 
@@ -42,10 +41,8 @@ class SupernetEvaluator(Evaluator):
     ) -> Evaluation:
         start = time.perf_counter()
         pixels = self.recipe.pixels(arch.resolution)
-        try:
+        with large_enough(pixels):
             network = self.supernet.select(arch, pixels).eval()
-        except ArchError as error:
-            raise Failed("too small", f"{pixels} px do not reach the head: {error}") from None
         built = time.perf_counter()
         recalibrate(network, self.images, pixels, self.recipe)
         accuracy = validate(network, self.images, "val", pixels, self.recipe.precision, VALIDATED)
@@ -80,10 +77,8 @@ class InheritEvaluator(Evaluator):
     def _inherited(self, arch: Arch, seed: int, rung: int) -> dict[str, Tensor]:
         """The supernet's weights; auxiliary classifiers, which it has none of, begin anew."""
         pixels = self.recipe.pixels(arch.resolution, rung)
-        try:
+        with large_enough(pixels):
             network = self.supernet.extract(arch, pixels)
-        except ArchError as error:
-            raise Failed("too small", f"{pixels} px do not reach the head: {error}") from None
         if not any(stage.aux for stage in arch.stages):
             return network.state_dict()
         torch.manual_seed(seed)
