@@ -137,6 +137,8 @@ FOUND: list[tuple[str, bytes]] = [
     ("recipe", b'{"data": 5}'),
     ("recipe", b"[" * 100_000),
     ("latency_table", b"[" * 100_000),
+    ("argument", b"~;FJJJJ"),
+    ("argument", b"~\0/images"),
     *(("latency_table", changed_table(**change)) for change in CHANGES),
 ]
 """What was found once."""

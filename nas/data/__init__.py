@@ -37,7 +37,7 @@ def load(spec: str, *, seed: int = 0, size: int | None = None, root: Path | None
     if spec in downloaded.SETS:
         return shrunk_to(downloaded.load_downloaded(spec, seed, root), size)
     if _looks_like_a_path(spec):
-        return load_folder(Path(spec).expanduser(), seed, size)
+        return load_folder(_path(spec), seed, size)
     raise UserError(
         f"Data must be a known name or a folder of images, but got {spec!r};"
         f" the known names are {', '.join(known_names())}."
@@ -51,4 +51,12 @@ def known_names() -> tuple[str, ...]:
 
 def _looks_like_a_path(spec: str) -> bool:
     separators = {"/", os.sep}
-    return any(separator in spec for separator in separators) or Path(spec).expanduser().is_dir()
+    return any(separator in spec for separator in separators) or _path(spec).is_dir()
+
+
+def _path(spec: str) -> Path:
+    """With ~ for a home; of a user who has none it stays as it is."""
+    try:
+        return Path(spec).expanduser()
+    except (RuntimeError, ValueError):
+        return Path(spec)

@@ -113,7 +113,7 @@ def argument(data: bytes) -> bool:
         Rule.parse, table.path_of,
     )  # fmt: skip
     kept = [accepted(lambda r=reader: r(text), argparse.ArgumentTypeError) for reader in readers]  # type: ignore[misc]
-    if text not in datasets.known_names() and not Path(text.replace("\0", "?")).expanduser().exists():
+    if text not in datasets.known_names() and not text.startswith("~/") and not Path(text).exists():
         kept.append(accepted(lambda: datasets.load(text)))
     return any(kept)
 
