@@ -139,6 +139,8 @@ FOUND: list[tuple[str, bytes]] = [
     ("latency_table", b"[" * 100_000),
     ("argument", b"~;FJJJJ"),
     ("argument", b"~\0/images"),
+    ("argument", b"(" * 300),
+    ("argument", b"a/" + b"b" * 300),
     *(("latency_table", changed_table(**change)) for change in CHANGES),
 ]
 """What was found once."""

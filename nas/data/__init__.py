@@ -51,7 +51,9 @@ def known_names() -> tuple[str, ...]:
 
 def _looks_like_a_path(spec: str) -> bool:
     separators = {"/", os.sep}
-    return any(separator in spec for separator in separators) or _path(spec).is_dir()
+    return any(separator in spec for separator in separators) or os.path.isdir(
+        _path(spec)
+    )  # pathlib raises where a name is too long
 
 
 def _path(spec: str) -> Path:

@@ -6,6 +6,7 @@ From `photos/cat/1.jpg` and `photos/dog/7.png`, all splits are drawn by the seed
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -42,10 +43,11 @@ class Listing:
 
 def load_folder(folder: Path, seed: int, size: int | None = None) -> ImageData:
     """Load the images under `folder` as squares of `size` px (64 if None), grey only if all files are."""
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # pathlib raises where a name is too long
+        found = "a file" if os.path.exists(folder) else "missing"
         raise UserError(
-            f"A path given as data must be a folder with one sub-folder a class, but {folder} is"
-            f" {'a file' if folder.exists() else 'missing'}; check the path."
+            f"A path given as data must be a folder with one sub-folder a class, but {str(folder)[:200]} is"
+            f" {found}; check the path."
         )
     classes, listings = _listings(folder, seed)
     files = [file for listing in listings.values() for file in listing.files]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -113,7 +114,7 @@ def argument(data: bytes) -> bool:
         Rule.parse, table.path_of,
     )  # fmt: skip
     kept = [accepted(lambda r=reader: r(text), argparse.ArgumentTypeError) for reader in readers]  # type: ignore[misc]
-    if text not in datasets.known_names() and not text.startswith("~/") and not Path(text).exists():
+    if text not in datasets.known_names() and not os.path.exists(text):  # pathlib raises where a name is too long
         kept.append(accepted(lambda: datasets.load(text)))
     return any(kept)
 
