@@ -83,17 +83,3 @@ def initialise(network: nn.Module) -> None:
         elif isinstance(part, nn.Linear):
             nn.init.normal_(part.weight, std=0.01)
             nn.init.zeros_(part.bias)
-
-
-def begin_as_identity(network: nn.Module) -> None:
-    """Set the last batch norm beside every shortcut to zero, so that a deep network begins as a shallow one.
-
-    After Goyal et al. 2017 (section 5.1). Without it a deep network spends much of a short training on getting under
-    way, and is ranked below shallow ones that it would pass.
-    """
-    for part in network.modules():
-        if isinstance(part, modules.Add) and any(isinstance(branch, nn.Identity) for branch in part):
-            for branch in part:
-                norms = [each for each in branch.modules() if isinstance(each, nn.BatchNorm2d)]
-                if norms:
-                    nn.init.zeros_(norms[-1].weight)

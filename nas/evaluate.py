@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from nas import device as devices
 from nas.auxiliary import WithAuxiliaries
-from nas.build import begin_as_identity, build
+from nas.build import build
 from nas.profile import flops
 from nas.recipe import Recipe
 from nas.training import Failed, Images, Point, Trained, train, validate
@@ -115,8 +115,6 @@ class Evaluator:
         trainee: nn.Module = network
         if any(stage.aux for stage in arch.stages):
             trainee = WithAuxiliaries(network, arch.at(pixels), self.images.channels, self.num_classes)
-        if self.recipe.zero_init:
-            begin_as_identity(trainee)
         if checkpoint:
             trainee.load_state_dict(checkpoint.weights)
         devices.place(trainee, self.images.device)

@@ -54,7 +54,6 @@ class Recipe:
     lr: peak learning rate for a batch of 64, scaled with the batch size (Goyal 2017).
     warmup: part of the steps in which the rate climbs. decay: by how much of itself a `stepwise` rate falls
         every `decay_epochs` epochs.
-    zero_init: residual branches begin at zero (`nas.build.begin_as_identity`).
     ema: decay of exponentially averaged weights, 0 for none. polyak: part of the steps, the last, whose weights
         are averaged alike instead (Polyak 1992), 0 for none.
     evaluations: points of the learning curve; all but the last see `glance` validation images.
@@ -81,7 +80,6 @@ class Recipe:
     decay_epochs: float = 8.0
     augment: tuple[str, ...] = ("flip",)
     label_smoothing: float = 0.1
-    zero_init: bool = False
     ema: float = 0.0
     polyak: float = 0.0
     grad_clip: float = 5.0

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from nas.auxiliary import WithAuxiliaries, loss_of
-from nas.build import begin_as_identity, build
+from nas.build import build
 from nas.data import ImageData, Split
 from nas.evaluate import Evaluator
 from nas.recipe import GOOGLENET, Recipe
@@ -233,24 +233,3 @@ def test_auxiliary_classifiers_teach_and_leave_no_trace(images: Images) -> None:
     assert all(p.grad is None for p in net.stage2.parameters())
     evaluation = Evaluator(RECIPE, images).evaluate(arch, 0)
     assert evaluation.weights.keys() == net.state_dict().keys()
-
-
-def test_a_block_with_a_shortcut_may_begin_as_the_identity() -> None:
-    text = "r32 | conv_stem(width=8) | inverted_residual(se=0.25) c16 n3 s2 | pool_head"
-    deep = build(Arch.parse(text), 3, 2).eval()
-    maps = torch.randn(2, 16, 8, 8)
-    blocks = [part for name, part in deep.named_modules() if name in ("stage1.1", "stage1.2")]
-    assert len(blocks) == 2
-    assert not any(torch.equal(block(maps), maps) for block in blocks)
-    begin_as_identity(deep)
-    assert all(torch.equal(block(maps), maps) for block in blocks)
-    assert all(norm.weight.all() for norm in deep.get_submodule("stage1.0").modules() if hasattr(norm, "running_var"))
-
-
-def test_a_recipe_says_whether_blocks_begin_so(images: Images) -> None:
-    deep = Arch.parse("r32 | conv_stem(width=8) | bottleneck c16 n3 s2 | pool_head")
-    losses = []
-    for zero_init in (False, True):
-        recipe = RECIPE.with_(zero_init=zero_init, steps=3)
-        losses.append(Evaluator(recipe, images).evaluate(deep, 0).trained.curve[0].loss)
-    assert losses[0] != losses[1]
