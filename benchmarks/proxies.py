@@ -32,6 +32,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from judging import known
 from macro_networks import Row, in_band, network, read, spread
 from scipy.stats import rankdata
 
@@ -85,12 +86,6 @@ def score_missing(args: argparse.Namespace, wanted: list[str]) -> None:
             row["core_s"][name] = time.process_time() - begin
         with args.out.open("a") as out:
             out.write(json.dumps(row) + "\n")
-
-
-def known(path: Path) -> dict[str, dict[str, Any]]:
-    """What was scored before, by the network's name in the table."""
-    lines = path.read_text().splitlines() if path.is_file() else []
-    return {row["choices"]: row for row in map(json.loads, lines)}
 
 
 # ------------------------------------------------------------------------------------------------- judging

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from judging import as_lines, correlations, images
+from judging import as_lines, correlations, images, known
 from macro_networks import Row, in_band, network, read, spread
 from nas_bench_macro import CLASSES, WIDTHS
 
@@ -111,12 +111,6 @@ def recipe_of(changes: dict[str, Any], data: str, seed: int) -> Recipe:
     """The search's default recipe at the data's 32 px, with `changes`."""
     fixed = {"data": data, "reference": 32, "resolution": 32, "precision": "fp32", "seed": seed}
     return QUICK.with_(**{**fixed, **changes})
-
-
-def known(path: Path) -> dict[str, dict[str, Any]]:
-    """What was trained before, by the network's name in the table."""
-    lines = path.read_text().splitlines() if path.is_file() else []
-    return {row["choices"]: row for row in map(json.loads, lines)}
 
 
 # ------------------------------------------------------------------------------------------------- judging

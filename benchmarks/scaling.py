@@ -78,15 +78,14 @@ def _alone(arch: Arch, depth: float, width: float) -> int | None:
 def _page() -> Callable[[str, float], None]:
     """Ask the scaling page's callback as a browser does, but for the wire."""
     from dashboard.app import create
-    from dashboard.serving import settle
+    from dashboard.serving import freeze
     from dashboard.studies import Studies
 
     http = create(Studies([]), Path("unused")).server.test_client()
     headers = {"Host": "127.0.0.1:8050"}
     found = next(c for c in http.get("/_dash-dependencies", headers=headers).json if "scaling-costs" in c["output"])
     names = [part.rpartition(".") for part in found["output"].strip(".").split("...")]
-
-    settle()
+    freeze()
 
     def follow(network: str, phi: float) -> None:
         values = {"scaling-at": [1.2**phi, 1.1**phi, 1.15**phi], "scaling-network": f"zoo/{network}"}

@@ -3,8 +3,8 @@
 Builds NAS-Bench-Macro's space as a supernet, trains it on CIFAR-10, judges networks with the weights that they have in
 it, and holds the ranking against the table (mean of three full trainings): `spread` are drawn uniformly over the
 table, `band` within 5 % of 60 MFLOPs, where FLOPs can say nothing. The networks are those of `ranking.py`, whose
---out is what to hold this against; core-seconds a candidate are those of the supernet shared by 100 candidates, and
-its judgement.
+--out is what to hold this against; beside it stands the proxy that the model hears of there. Core-seconds a candidate
+are those of the supernet shared by 100 candidates, and its judgement.
 
 The supernet's checkpoint and each judged network are kept beside --out, so a stopped run goes on.
 
@@ -22,12 +22,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from judging import as_lines, correlations, images
+from judging import as_lines, correlations, images, known
 from macro_networks import network, read
 from nas_bench_macro import CLASSES, STRIDED, WIDTHS
-from ranking import COUNT, known, modelled, networks, recipe_of
+from ranking import COUNT, HINT, modelled, networks, recipe_of
 
 from nas import device as devices
+from nas import proxies
 from nas.cli import Help, positive, run
 from nas.supernet.evaluators import SupernetEvaluator
 from nas.supernet.network import Supernet
@@ -70,7 +71,7 @@ def main() -> int:
     seen = images(args.data, args.validation)
     supernet, state = trained(args, seen)
     judge(args, SupernetEvaluator(supernet, state, recipe_of({}, args.data, args.seed), seen), chosen)
-    results = summary(args, table, chosen)
+    results = summary(args, table, chosen, seen)
     print(json.dumps(results, indent=1) if args.json else as_text(results))
     return 0
 
@@ -125,7 +126,9 @@ def judge(args: argparse.Namespace, evaluator: SupernetEvaluator, chosen: dict[s
                 out.write(json.dumps(row) + "\n")
 
 
-def summary(args: argparse.Namespace, table: dict[str, Any], chosen: dict[str, list[str]]) -> dict[str, Any]:
+def summary(
+    args: argparse.Namespace, table: dict[str, Any], chosen: dict[str, list[str]], seen: Images
+) -> dict[str, Any]:
     """Rank correlations on each set, and core-seconds."""
     done = known(args.out)
     names = list(done)
@@ -133,6 +136,7 @@ def summary(args: argparse.Namespace, table: dict[str, Any], chosen: dict[str, l
     scores = {
         "supernet": accuracies,
         "model of it": modelled(names, accuracies),
+        HINT: [proxies.score(network(one), [HINT], seen, 32, args.seed)[HINT] for one in names],
         "flops": [float(table[one].flops) for one in names],
     }
     spent = json.loads(args.out.with_suffix(".time.json").read_text())["core_s"]

@@ -84,12 +84,13 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=13, help=f"of which {WARM_UP} warm up")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--precision", choices=("auto", "fp32", "bf16"), default="auto", help="of our side")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     devices.use_threads(None)
     device = devices.pick("cpu")
     images = Images(datasets.load("fashion-subset"), 3, device)
-    precision = devices.resolve_precision("auto", device)
+    precision = devices.resolve_precision(args.precision, device)
     rows = []
     for space in args.spaces:
         arch = median_network(space, Budget.parse(args.budget), args.seed)

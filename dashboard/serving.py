@@ -142,7 +142,7 @@ def prepare(server: Flask, token: str = "") -> None:
         http.get(address, headers=asking).close()
 
 
-def settle() -> None:
+def freeze() -> None:
     """Leave what is there now, all that was imported above all, out of later garbage collections.
 
     Going through it takes some 150 ms, which now and then an answer would have to wait for.
@@ -155,5 +155,5 @@ def serve(server: Flask, host: str, port: int) -> None:
     """Answer until Ctrl-C."""
     from waitress import serve as run
 
-    settle()
+    freeze()
     run(server, host=host, port=port, threads=8, ident="nas-explorer", clear_untrusted_proxy_headers=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas.patience import PATIENCE_S, disk_trouble, patiently
+from nas.processes import runs
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -100,17 +101,6 @@ def _aside(path: Path) -> Path:
     host = re.sub(r"[^\w-]", "-", socket.gethostname())  # folders may be shared by machines
     for left in path.parent.glob(f".*.{host}.*"):
         owner = left.suffix[1:]
-        if owner.isdecimal() and not _runs(int(owner)):
+        if owner.isdecimal() and not runs(int(owner)):
             discard(left)
     return path.with_name(f".{path.name}.{host}.{os.getpid()}")
-
-
-def _runs(pid: int) -> bool:
-    """Whether this machine has such a process."""
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        pass
-    return True

@@ -8,7 +8,6 @@ import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import optuna
@@ -19,6 +18,7 @@ from nas.budgeted import BudgetedSampler, Exhausted, ask, mixed, total
 from nas.evaluate import Evaluation, Evaluator
 from nas.files import discard, keep_weights
 from nas.patience import Away
+from nas.processes import runs, start_time
 from nas.storage import shared
 from nas.store import UNFINISHED, Candidate, Stored, complete, pareto, promotion, weights_name
 from nas.training import Failed, Point
@@ -288,7 +288,7 @@ def repeated(study: optuna.Study, attrs: Mapping[str, Any]) -> set[int]:
 
 def me() -> dict[str, Any]:
     """This process, told apart from a later one of the same number by its start time."""
-    found = {"host": socket.gethostname(), "pid": os.getpid(), "started": _start_time(os.getpid())}
+    found = {"host": socket.gethostname(), "pid": os.getpid(), "started": start_time(os.getpid())}
     return found | ({"name": os.environ[NAME]} if NAME in os.environ else {})
 
 
@@ -300,18 +300,4 @@ def _alive(trial: FrozenTrial) -> bool:
         return time.time() - begun < ORPHAN_S
     if worker["host"] != socket.gethostname():
         return time.time() < (worker.get("until") or math.inf)
-    try:
-        os.kill(worker["pid"], 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return bool(worker["started"] == _start_time(worker["pid"]))
-
-
-def _start_time(pid: int) -> str:
-    """The kernel's start time of a process, or '' where there is no /proc."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except OSError:
-        return ""
+    return runs(worker["pid"]) and bool(worker["started"] == start_time(worker["pid"]))

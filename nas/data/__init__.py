@@ -51,9 +51,8 @@ def known_names() -> tuple[str, ...]:
 
 def _looks_like_a_path(spec: str) -> bool:
     separators = {"/", os.sep}
-    return any(separator in spec for separator in separators) or os.path.isdir(
-        _path(spec)
-    )  # pathlib raises where a name is too long
+    folder = os.path.isdir(_path(spec))  # pathlib raises where a name is too long
+    return folder or any(separator in spec for separator in separators)
 
 
 def _path(spec: str) -> Path:

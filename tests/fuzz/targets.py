@@ -114,7 +114,7 @@ def argument(data: bytes) -> bool:
         Rule.parse, table.path_of,
     )  # fmt: skip
     kept = [accepted(lambda r=reader: r(text), argparse.ArgumentTypeError) for reader in readers]  # type: ignore[misc]
-    if text not in datasets.known_names() and not os.path.exists(text):  # pathlib raises where a name is too long
+    if text not in datasets.known_names() and not os.path.exists(datasets._path(text)):
         kept.append(accepted(lambda: datasets.load(text)))
     return any(kept)
 

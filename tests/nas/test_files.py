@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from nas.files import write_text
+from nas.files import write_text, written_aside
 
 KILLED = """
 import os, signal, sys
@@ -31,7 +31,9 @@ def test_what_a_killed_process_wrote_aside_goes_with_the_next_file(tmp_path: Pat
 
 
 def test_what_a_living_process_or_another_machine_writes_stays(tmp_path: Path) -> None:
-    living = tmp_path / f".one.txt.{os.uname().nodename}.{os.getppid()}"
+    with written_aside(tmp_path / "one.txt") as aside:
+        living = aside.with_suffix(f".{os.getppid()}")
+        aside.write_text("")
     elsewhere = tmp_path / ".one.txt.another-machine.999999999"
     people = tmp_path / ".hidden.2026"
     for path in (living, elsewhere, people):

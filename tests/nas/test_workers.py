@@ -20,7 +20,7 @@ from nas import device
 from nas.errors import UserError
 from nas.loop import UNDER_WAY, Limits, me
 from nas.storage import shared
-from nas.store import UNFINISHED, connect
+from nas.store import UNFINISHED, Stored, connect
 from search_spaces import Arch
 from tests.nas.commands import DEADLINE_S, eventually, gone, opened, searching, workers_of
 from tests.nas.searching import Oracle, search
@@ -206,13 +206,19 @@ def command(folder: Path, trials: int, steps: int = 2, space: str = SPACE) -> Ab
     return searching(folder, "--workers", "2", "--trials", str(trials), "--steps", str(steps), space=space)
 
 
-def test_a_killed_worker_is_replaced_and_its_candidate_tried_again(tmp_path: Path) -> None:
-    with command(tmp_path, trials=8, steps=30) as process:
-        stored = eventually(lambda: opened(tmp_path))
+def struck(folder: Path, begun: AbstractContextManager[Any]) -> tuple[Stored, int, str]:
+    """The study of a search that ended well though a worker was killed; that worker; and what the search said."""
+    with begun as process:
+        stored = eventually(lambda: opened(folder))
         (victim, *_) = eventually(lambda: workers_of(stored))
         os.kill(victim, signal.SIGKILL)
         said = process.communicate(timeout=DEADLINE_S)[1]
     assert process.returncode == 0, said
+    return stored, victim, said
+
+
+def test_a_killed_worker_is_replaced_and_its_candidate_tried_again(tmp_path: Path) -> None:
+    stored, victim, said = struck(tmp_path, command(tmp_path, trials=8, steps=30))
     assert "a worker ended by signal SIGKILL and is replaced" in said
     assert "8 trials are done" in said
     candidates = stored.candidates()
@@ -227,12 +233,7 @@ def test_a_killed_worker_is_replaced_and_its_candidate_tried_again(tmp_path: Pat
 def test_workers_climb_rungs_together_though_one_is_killed(tmp_path: Path) -> None:
     """Of 9 candidates 3 go on, and 1 of them to the end, whoever trained the rung before."""
     rungs = ("--workers", "2", "--rungs", "3", "--reduction", "3", "--trials", "9", "--steps", "52")
-    with searching(tmp_path, *rungs) as process:
-        stored = eventually(lambda: opened(tmp_path))
-        (victim, *_) = eventually(lambda: workers_of(stored))
-        os.kill(victim, signal.SIGKILL)
-        said = process.communicate(timeout=DEADLINE_S)[1]
-    assert process.returncode == 0, said
+    stored, _, said = struck(tmp_path, searching(tmp_path, *rungs))
     assert "9 trials are done" in said
     settled = [c for c in stored.candidates() if c.settled]
     assert len({str(c.arch) for c in settled}) == len(settled) == 9
