@@ -20,6 +20,7 @@ from functools import partial, wraps
 from random import random
 from sys import intern
 from threading import local
+from traceback import clear_frames
 from typing import Any
 from weakref import finalize
 
@@ -80,6 +81,9 @@ class SharedStorage(RDBStorage):
         before, self._mode.writes = getattr(self._mode, "writes", False), writes
         try:
             return patiently(call, _passing, "the storage", self.patience_s)
+        except KeyboardInterrupt as interrupt:
+            clear_frames(interrupt.__traceback__)  # or a half-read cursor in them holds SQLite's lock for as long
+            raise
         finally:
             self._mode.writes = before
 

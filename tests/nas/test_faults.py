@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,36 @@ def unbroken(folder: Path, trials: int) -> Search:
     run = search(folder, "random")
     run.run(Limits(trials=trials))
     return run
+
+
+# --------------------------------------------------------------------------------------- Ctrl-C
+
+
+@pytest.mark.parametrize("statement", range(1, 9))
+@pytest.mark.parametrize("writes", [False, True])
+def test_an_interrupted_transaction_holds_no_lock(tmp_path: Path, statement: int, writes: bool) -> None:
+    """Ctrl-C falls after some statement of a call; while it is handled, other workers write at once."""
+    storage = f"sqlite:///{tmp_path / 'nas.db'}"
+    first, other = (search(tmp_path, "random", storage=storage) for _ in range(2))
+    for _ in range(5):
+        first.study.tell(first.study.ask(), [0.5, 1.0])
+    trial, hasty, seen = first.study.ask(), shared(other.study), count(1)
+    hasty.patience_s = 0.0
+    hasty.engine.dispose()
+    event.listen(hasty.engine, "connect", lambda made, _: made.execute("PRAGMA busy_timeout = 1000"))
+
+    def interrupt(*_: object) -> None:
+        if next(seen) == statement:
+            raise KeyboardInterrupt
+
+    event.listen(shared(first.study).engine, "after_cursor_execute", interrupt)
+    try:
+        for _ in range(statement):
+            _ = trial.set_user_attr("a", 1) if writes else first.study.get_trials()
+    except KeyboardInterrupt:
+        other.study.ask().set_user_attr("b", 2)
+    else:
+        raise AssertionError("nothing was interrupted")
 
 
 # ------------------------------------------------------------------------------- disks that refuse
