@@ -82,7 +82,7 @@ class SharedStorage(RDBStorage):
         try:
             return patiently(call, _passing, "the storage", self.patience_s)
         except KeyboardInterrupt as interrupt:
-            clear_frames(interrupt.__traceback__)  # or a half-read cursor in them holds SQLite's lock for as long
+            clear_frames(interrupt.__traceback__)  # a half-read cursor in them would keep SQLite's lock
             raise
         finally:
             self._mode.writes = before
