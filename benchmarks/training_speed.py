@@ -12,6 +12,7 @@ import argparse
 import json
 import statistics
 import time
+from functools import partial
 from random import Random
 
 import torch
@@ -21,6 +22,7 @@ from nas import data as datasets
 from nas import device as devices
 from nas.build import build
 from nas.recipe import QUICK, Recipe
+from nas.session import example
 from nas.training import Images, _Run
 from search_spaces.arch import Arch
 from search_spaces.budget import Budget
@@ -90,15 +92,18 @@ def main() -> None:
     devices.use_threads(None)
     device = devices.pick("cpu")
     images = Images(datasets.load("fashion-subset"), 3, device)
-    precision = devices.resolve_precision(args.precision, device)
     rows = []
     for space in args.spaces:
         arch = median_network(space, Budget.parse(args.budget), args.seed)
-        recipe = QUICK.with_(steps=args.steps, precision=precision, reference=arch.resolution)
+        recipe = QUICK.with_(steps=args.steps, reference=arch.resolution)
+        recipe = recipe.with_(
+            precision=devices.resolve_precision(args.precision, device, partial(example, arch, recipe))
+        )
         pairs = [(ours(arch, images, recipe), plain(arch, images, recipe)) for _ in range(args.repeats)]
         row = {
             "space": space,
             "depthwise": depthwise(arch),
+            "precision": recipe.precision,
             "ours_images_s": statistics.median(a for a, _ in pairs),
             "plain_images_s": statistics.median(b for _, b in pairs),
             "ratio": statistics.median(a / b for a, b in pairs),
@@ -108,11 +113,11 @@ def main() -> None:
         if not args.json:
             kind = "depthwise" if row["depthwise"] else "no depthwise"
             print(
-                f"{space:10} {kind:12} ours {row['ours_images_s']:6.0f} img/s  "
+                f"{space:10} {kind:12} {recipe.precision} ours {row['ours_images_s']:6.0f} img/s  "
                 f"plain {row['plain_images_s']:6.0f} img/s  ratio {row['ratio']:.2f}",
                 flush=True,
             )
-    said = {"device": devices.describe(device), "precision": precision, "repeats": args.repeats, "seed": args.seed}
+    said = {"device": devices.describe(device), "repeats": args.repeats, "seed": args.seed}
     print(json.dumps(said | {"rows": rows}, indent=2) if args.json else said)
 
 

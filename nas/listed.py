@@ -73,7 +73,7 @@ def train(args: argparse.Namespace, items: list[Item], kind: str, name: str, ref
     devices.use_threads(args.threads)
     storage = args.storage or default_storage(args.results)
     device = devices.pick(args.device)
-    recipe, seed = _recipe(args, storage, reference_px)
+    recipe, seed = _recipe(args, storage, items[0].arch.at(reference_px))
     data = datasets.load(recipe.data, seed=seed, size=LARGEST_IMAGE * recipe.resolution)
     name = args.study or f"{name}-{Path(recipe.data).name}"
     chosen = {"space": kind, "space_fingerprint": kind, "sampler": "none", "resolution": None, "budget": ""}
@@ -93,10 +93,10 @@ def train(args: argparse.Namespace, items: list[Item], kind: str, name: str, ref
     return stored
 
 
-def _recipe(args: argparse.Namespace, storage: str, reference_px: int) -> tuple[Recipe, int]:
+def _recipe(args: argparse.Namespace, storage: str, arch: Arch) -> tuple[Recipe, int]:
     """The command line's recipe and seed, or those of the study that `--like` names."""
     if args.like is None:
-        return chosen_recipe(args, reference_px), args.seed
+        return chosen_recipe(args, arch), args.seed
     like = open_study(storage, args.like)
     if like.meta["in_channels"] != 3:
         raise UserError(f"listed networks train in 3 channels, but {args.like} has {like.meta['in_channels']}")

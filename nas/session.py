@@ -7,8 +7,10 @@ import platform
 import re
 import subprocess
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import torch
@@ -17,6 +19,7 @@ from nas import data as datasets
 from nas import device as devices
 from nas import samplers
 from nas.budgeted import BudgetedSampler
+from nas.build import build
 from nas.errors import UserError
 from nas.evaluate import Evaluator
 from nas.files import read_json
@@ -27,6 +30,8 @@ from nas.recipe import RECIPES, Recipe
 from nas.store import Stored, create_study, default_storage, writable_folder
 from nas.training import Images
 from nas.words import clock
+from search_spaces.arch import Arch
+from search_spaces.errors import ArchError
 from search_spaces.feasible import Feasible
 from search_spaces.part import one_of
 
@@ -92,7 +97,10 @@ def open_session(args: argparse.Namespace, feasible: Feasible) -> Session:
     rule = Rule.parse(args.prefilter) if args.prefilter else None
     device = devices.pick(args.device)
     devices.use_threads(args.threads)
-    recipe = chosen_recipe(args, feasible.space.resolutions[-1]).with_(rungs=args.rungs, reduction=args.reduction)
+    like, _ = feasible.draw(Random(0))
+    recipe = chosen_recipe(args, like.at(feasible.space.resolutions[-1])).with_(
+        rungs=args.rungs, reduction=args.reduction
+    )
     data = datasets.load(args.data, seed=args.seed, size=LARGEST_IMAGE * recipe.resolution)
     recipe.rung_steps(len(data.train))
     images = Images(data, feasible.in_channels, device)
@@ -122,15 +130,18 @@ def images_of(stored: Stored, device: str, threads: int | None) -> Images:
     return Images(data, meta["in_channels"], devices.pick(device))
 
 
-def chosen_recipe(args: argparse.Namespace, reference: int) -> Recipe:
-    """The recipe of `--recipe` with the command line's changes."""
+def chosen_recipe(args: argparse.Namespace, like: Arch) -> Recipe:
+    """The recipe of `--recipe` with the command line's changes.
+
+    like: one of the networks that will be trained, at the largest resolution. `auto` takes what is faster for it.
+    """
     if args.recipe in RECIPES:
-        recipe = RECIPES[args.recipe].with_(reference=reference)
+        recipe = RECIPES[args.recipe].with_(reference=like.resolution)
     elif Path(args.recipe).is_file():
         recipe = _recipe_file(Path(args.recipe))
     else:
         raise UserError(f"a recipe is {one_of(args.recipe, sorted(RECIPES))} or a JSON file, but got {args.recipe!r}")
-    return recipe.with_(
+    recipe = recipe.with_(
         data=args.data,
         seed=args.seed,
         epochs=args.epochs,
@@ -139,8 +150,21 @@ def chosen_recipe(args: argparse.Namespace, reference: int) -> Recipe:
         batch_size=args.batch_size,
         lr=args.lr,
         compile=args.compile,
-        precision=devices.resolve_precision(args.precision or recipe.precision, devices.pick(args.device)),
     )
+
+    chosen = args.precision or recipe.precision
+    device, measured = devices.pick(args.device), partial(example, like, recipe)
+    return recipe.with_(precision=devices.resolve_precision(chosen, device, measured))
+
+
+def example(arch: Arch, recipe: Recipe) -> devices.Example:
+    """A network and a batch as the recipe trains it, to see in which precision that is faster."""
+    pixels = recipe.pixels(arch.resolution)
+    try:
+        network = build(arch.at(pixels), 3, 10)
+    except ArchError:  # too few pixels, as its training will say
+        return devices.mobile()
+    return network, torch.randn(min(recipe.batch_size, 64), 3, pixels, pixels)
 
 
 def _recipe_file(path: Path) -> Recipe:

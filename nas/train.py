@@ -14,6 +14,7 @@ from nas.search import add_training
 if TYPE_CHECKING:
     from nas.evaluate import Evaluation, Evaluator
     from nas.store import Candidate, Stored
+    from search_spaces.arch import Arch
 
 DESCRIPTION = """\
 Train a network that a search found, by the final recipe, and test it once.
@@ -46,7 +47,7 @@ def main(argv: list[str] | None = None) -> int:
 
     stored = open_study(args.storage, args.study)
     candidate = cli.chosen(args, stored)
-    evaluator = _evaluator(args, stored)
+    evaluator = _evaluator(args, stored, candidate.arch)
     note(
         f"training {candidate.arch}\non {stored.meta['data']}, {evaluator.recipe.epochs:g} epochs, {args.seeds} seed(s)"
     )
@@ -62,7 +63,7 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def _evaluator(args: argparse.Namespace, stored: Stored) -> Evaluator:
+def _evaluator(args: argparse.Namespace, stored: Stored, arch: Arch) -> Evaluator:
     """The evaluator of the final recipe, on the study's own data."""
     from nas.evaluate import Evaluator
     from nas.recipe import Recipe
@@ -71,7 +72,7 @@ def _evaluator(args: argparse.Namespace, stored: Stored) -> Evaluator:
     kept = Recipe.from_json(stored.meta["recipe"])
     args.data = stored.meta["data"]
     args.train_resolution = args.train_resolution or kept.resolution
-    recipe = chosen_recipe(args, kept.reference)
+    recipe = chosen_recipe(args, arch.at(kept.reference))
     return Evaluator(recipe, images_of(stored, args.device, args.threads))
 
 
