@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from nas import cli, trust
 from nas.cli import positive
+from nas.garbage import uncollected
 from nas.latency.budgets import within
 
 if TYPE_CHECKING:
@@ -170,12 +171,13 @@ def main(argv: list[str] | None = None) -> int:
 
 def opened(args: argparse.Namespace) -> tuple[Session, Limits]:
     """A search that is ready to run, and when it shall stop."""
-    space = cli.chosen_space(args.space, args.resolution)
-    feasible = within(space, args.budget, args.in_channels, args.num_classes)
+    with uncollected():
+        space = cli.chosen_space(args.space, args.resolution)
+        feasible = within(space, args.budget, args.in_channels, args.num_classes)
 
-    from nas.session import open_session
+        from nas.session import open_session
 
-    session = open_session(args, feasible)
+        session = open_session(args, feasible)
     return session, _limits(args, session.search.evaluator.recipe)
 
 
