@@ -204,12 +204,13 @@ def interval(values: list[float]) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def compare(table: Table, chosen: dict[str, Sampler], seeds: int, marks: list[int]) -> dict[str, object]:
-    """Print a line a sampler as it is done, then how this project's stands to Optuna's best; return every number."""
+def compare(
+    table: Table, chosen: dict[str, Sampler], seeds: int, marks: list[int], keep: Callable[[str, object], None]
+) -> None:
+    """Print a line a sampler as it is done and `keep` its numbers; then how this project's stands to Optuna's best."""
     size = f"{len(table.rows):,} networks, {len(table.parameters)} parameters"
     print(f"\n{table.name}: {size}; {seeds} seeds (0 to {seeds - 1})")
     print("% of hypervolume missing".ljust(32), *(f"{f'at {mark}':>20}" for mark in marks), f"{'s a run':>9}", sep="")
-    found: dict[str, object] = {}
     curves: dict[str, list[float]] = {}
     for name, sampler in chosen.items():
         started = time.perf_counter()
@@ -219,9 +220,8 @@ def compare(table: Table, chosen: dict[str, Sampler], seeds: int, marks: list[in
         curves[name] = [mean(column) for column in columns]
         cells = (f"{mean(c):.1f} [{interval(c)[0]:.1f}, {interval(c)[1]:.1f}]" for c in columns)
         print(name.ljust(32), *(f"{cell:>20}" for cell in cells), f"{seconds:9.1f}", sep="", flush=True)
-        found[f"{table.name}/{name}"] = {"marks": marks, "missing": values, "seconds": seconds}
+        keep(f"{table.name}/{name}", {"marks": marks, "missing": values, "seconds": seconds})
     _ratios(curves, marks)
-    return found
 
 
 def _ratios(curves: dict[str, list[float]], marks: list[int]) -> None:
@@ -248,7 +248,7 @@ def main() -> int:
     parser.add_argument("--evaluations", type=int, default=300, metavar="N", help="of one search")
     parser.add_argument("--samplers", metavar="NAME,…", help="default: all but gp and gp+, which are slow")
     parser.add_argument("--ablate", action="store_true", help="also known_cost with each of its ideas off")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write every seed's numbers there")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="every seed's numbers, after each sampler")
     options = parser.parse_args()
     known = samplers()
     names = options.samplers.split(",") if options.samplers else [n for n in known if n not in ("gp", "gp+")]
@@ -262,11 +262,15 @@ def main() -> int:
     marks = [mark for mark in MARKS if mark < options.evaluations] + [options.evaluations]
     warnings.simplefilter("ignore")  # of what is experimental in Optuna
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    out: dict[str, object] = {}
+    found: dict[str, object] = {}
+
+    def keep(name: str, numbers: object) -> None:
+        found[name] = numbers
+        if options.json:
+            options.json.write_text(json.dumps(found, indent=1))
+
     for table in _tables(options):
-        out |= compare(table, chosen, options.seeds, marks)
-    if options.json:
-        options.json.write_text(json.dumps(out, indent=1))
+        compare(table, chosen, options.seeds, marks, keep)
     return 0
 
 
