@@ -64,7 +64,10 @@ def frame(known: list[str]) -> Any:
 
 def _register(app: Dash, site: Site) -> None:
     app.clientside_callback(  # type: ignore[no-untyped-call]
-        ClientsideFunction("dashboard", "load"), Output("ready", "data"), Input("url", "pathname")
+        ClientsideFunction("dashboard", "load"),
+        Output("ready", "data"),
+        Input("url", "pathname"),
+        Input("version", "data"),
     )
 
     @app.callback(Output("nav", "children"), Input("url", "pathname"))

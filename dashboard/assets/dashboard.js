@@ -4,6 +4,7 @@
 // <script id="loading"> holds {scripts: {name: address}, pages: {path: [name, …]}}; see dashboard/loading.py.
 
 const begun = {}, waiting = {};
+let shown = null;  // path of the page that stands there, or will
 
 function script(name, address) {
   begun[name] ??= new Promise((done, failed) => {
@@ -16,8 +17,13 @@ function script(name, address) {
 
 window.dash_clientside = window.dash_clientside || {};
 window.dash_clientside.dashboard = {
-  /** Loads what a page needs, then gives its path on, for the page to be put there. */
-  async load(path) {
+  /**
+   * Loads what a page needs, then gives its path on, once, for the page to be put there. It waits for the studies
+   * that are shown to be known: a menu forgets a kept choice that it does not offer at first.
+   */
+  async load(path, version) {
+    if (!version || path === shown) return window.dash_clientside.no_update;
+    shown = path;
     const { scripts, pages } = JSON.parse(document.getElementById("loading").textContent);
     const needed = (pages[path] || []).filter((name) => !(name === "basic" && begun.plotly));
     await Promise.all(needed.map((name) => script(name, scripts[name])));

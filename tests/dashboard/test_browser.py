@@ -213,6 +213,24 @@ def test_a_network_is_chosen_a_slider_moved_and_its_cost_follows(served: tuple[s
     journey(steps, "scaling")
 
 
+@pytest.mark.parametrize("path", ["/scaling", "/networks"])
+def test_a_chosen_trial_is_still_chosen_after_a_reload(served: tuple[str, Path], path: str) -> None:
+    menu = f"document.querySelector('{'#scaling-network' if path == '/scaling' else '#networks-chosen'}')"
+    trial = "[...document.querySelectorAll('.dash-dropdown-option')].find(e => e.textContent.startsWith('trial '))"
+
+    async def steps(page: Browser) -> None:
+        await page.open(served[0] + path)
+        await page.until(f"!!{menu}")
+        await page.click(menu)
+        await page.until(f"!!{trial}")
+        await page.run(f"{trial}.click()")
+        await page.until(f"{menu}.textContent.includes('trial ')")
+        await page.open(served[0] + path)
+        await page.until(f"{menu}?.textContent.includes('trial ')")
+
+    journey(steps, f"reloaded{path.replace('/', '-')}")
+
+
 def test_a_search_is_watched_as_it_runs(served: tuple[str, Path]) -> None:
     """A trial begins, is told with its curve, and ends; nothing is reloaded."""
     url, folder = served
