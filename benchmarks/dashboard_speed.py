@@ -15,7 +15,6 @@ engine (`nas.pareto`, whose hypervolume is that of the end alone).
 
 from __future__ import annotations
 
-import argparse
 import json
 import subprocess
 import sys
@@ -35,6 +34,8 @@ from socket import socket
 from statistics import median
 from typing import Any
 
+from large_study import parser
+
 BUDGET = "300MFLOPs"
 PATIENCE_S = 300.0
 FRESH_S = 0.6  # our server reads a study at most every half second
@@ -43,13 +44,7 @@ MANY = 100  # trials that are written by hand
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--trials", type=int, default=5000, help="of the study that is made")
-    parser.add_argument("--storage", help="take this one; n trials are added to it")
-    parser.add_argument("--study", default="large", help="its name")
-    parser.add_argument("--n", type=int, default=5, help="rounds; medians are told")
-    parser.add_argument("--seed", type=int, default=0)
-    args = parser.parse_args()
+    args = parser(__doc__, storage="n trials are added to it", n=5, rounds="rounds").parse_args()
     with tempfile.TemporaryDirectory() as folder:
         storage = args.storage or f"sqlite:///{folder}/nas.db"
         study = Growing(storage, args.study, args.seed)

@@ -11,7 +11,6 @@ trained network) were drawn. The server has answered each page once before. Medi
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import sys
 import tempfile
@@ -21,6 +20,7 @@ from pathlib import Path
 from statistics import median
 
 from dashboard_speed import Growing, served
+from large_study import parser
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from tests.dashboard.browser import Browser
@@ -42,14 +42,9 @@ class Seen:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--trials", type=int, default=5000, help="of the study that is made")
-    parser.add_argument("--storage", help="take this one; it is only read")
-    parser.add_argument("--study", default="large", help="its name")
-    parser.add_argument("--page", action="append", choices=PAGES, help="(default: all)")
-    parser.add_argument("--n", type=int, default=3, help="browsers; medians are told")
-    parser.add_argument("--seed", type=int, default=0)
-    args = parser.parse_args()
+    options = parser(__doc__, storage="it is only read", n=3, rounds="browsers")
+    options.add_argument("--page", action="append", choices=PAGES, help="(default: all)")
+    args = options.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         storage = args.storage or f"sqlite:///{folder}/nas.db"
         study = Growing(storage, args.study, args.seed)

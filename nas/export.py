@@ -6,19 +6,16 @@ import argparse
 import json
 from dataclasses import asdict
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
-from nas import cli, exporters
+from nas import cli, exporters, state_dicts
 from nas.cli import positive
 from nas.errors import UserError
 from search_spaces import zoo
 from search_spaces.arch import Arch
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from nas.exporters.package import Accuracy, Package
+    from nas.exporters.package import Package
     from nas.exporters.proof import Proof
     from nas.store import Candidate, Stored
 
@@ -140,29 +137,10 @@ def published(name: str, path: Path) -> Package:
     from nas.weights import translated
 
     network = zoo.find(name)
-    weights, in_channels, num_classes = translated(network, _read(path))
+    weights, in_channels, num_classes = translated(network, state_dicts.read(path))
     assert network.judge is not None
     origin = {"network": name, "paper": network.paper, "weights": f"{network.judge.library}'s form, from {path.name}"}
     return Package(network.arch, in_channels, num_classes, weights, provenance=origin)
-
-
-def _read(path: Path) -> dict[str, Tensor]:
-    """A state dict from a file, without unpickling anything but tensors."""
-    if path.suffix == ".safetensors":
-        return _load(path)
-    import torch
-
-    try:
-        found: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
-    except UnpicklingError:
-        raise UserError(
-            f"weights must be a safetensors file or a state dict of tensors, but {path} is neither"
-        ) from None
-    except Exception as error:  # torch's reader fails in as many ways as a file can be damaged
-        raise UserError(f"weights must be a safetensors file or a state dict, but {path} says: {error!r}") from None
-    if not isinstance(found, dict) or not all(isinstance(value, torch.Tensor) for value in found.values()):
-        raise UserError(f"weights must be a state dict, names with tensors, but {path} holds something else")
-    return found
 
 
 def fresh(arch: Arch, in_channels: int, num_classes: int, **known: Any) -> Package:
@@ -196,7 +174,7 @@ def trained(stored: Stored, candidate: Candidate, deployed_channels: int, deploy
     from nas.exporters.package import Package
     from nas.session import images_of
 
-    weights, accuracy = _trained(stored, candidate)
+    weights, accuracy = state_dicts.best(stored, candidate)
     return Package(
         arch=candidate.arch,
         in_channels=stored.meta["in_channels"],
@@ -209,51 +187,6 @@ def trained(stored: Stored, candidate: Candidate, deployed_channels: int, deploy
         record=_record(stored, candidate),
         images=lambda: images_of(stored, "cpu", None),
     )
-
-
-def _trained(stored: Stored, candidate: Candidate) -> tuple[dict[str, Tensor], Accuracy]:
-    """The weights of final training, else of longer training, else of the search, and what they are worth."""
-    from nas.exporters.package import Accuracy
-    from nas.store import weights_name
-
-    report, data = candidate.trained or {}, stored.meta["data"]
-    final = Path(report["weights"]) if report.get("weights") else None
-    if final is not None and final.is_file():
-        value = report.get("kept_test_accuracy", report["test_accuracy"])
-        recipe = report.get("recipe", {})
-        return _load(final), Accuracy(value, "test", data, report.get("pixels"), _epochs(recipe))
-    longer = stored.folder / weights_name(candidate.number, "longer")
-    rows = [row for row in stored.longer() if row["number"] == candidate.number]
-    if rows and longer.is_file():
-        seen = Accuracy(rows[0]["long"], "validation", data, candidate.pixels, samples=rows[0]["samples"])
-        return _load(longer), seen
-    if candidate.weights is not None and candidate.weights.is_file() and candidate.accuracy is not None:
-        samples = int(candidate.curve[-1].get("samples", 0)) if candidate.curve else 0
-        epochs = _epochs(candidate.recipe)
-        seen = Accuracy(candidate.accuracy, "validation", data, candidate.pixels, epochs, samples or None)
-        return _load(candidate.weights), seen
-    raise UserError(
-        f"an export needs weights, but trial {candidate.number} of {stored.name} has none: train it by "
-        f"`python -m nas.train --study {stored.name} --trial {candidate.number}`, or add --untrained"
-    )
-
-
-def _epochs(recipe: dict[str, Any]) -> float | None:
-    """Epochs, unless the recipe counts steps."""
-    return None if recipe.get("steps") else recipe.get("epochs")
-
-
-def _load(path: Path) -> dict[str, Tensor]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        weights: dict[str, Tensor] = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise UserError(
-            f"weights must be a safetensors file, but {path} says: {error} (python -m nas.train makes new ones)"
-        ) from None
-    return weights
 
 
 def _provenance(stored: Stored, candidate: Candidate) -> dict[str, Any]:

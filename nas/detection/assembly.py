@@ -82,15 +82,10 @@ def detector(
         UserError: a value outside of these rules, or a backbone that does not return what it says.
     """
     _check(kind, num_classes, min_size, max_size, channels, head_width)
-    network, chosen = _read(backbone, kind, in_channels, reductions)
-    reads = input_channels(network)
-    if in_channels not in (None, reads):
-        raise UserError(f"in_channels must be what the backbone reads, {reads}, but got {in_channels}")
-    step = 1 if kind == "ssd" else chosen[-1].reduction  # the others pad
-    check_maps(network, chosen, reads, math.ceil(min_size / step) * step)
+    maps, reads = _checked_maps(backbone, kind, in_channels, reductions, min_size)
     return KINDS[kind](
         Plan(
-            maps=Maps(network, chosen),
+            maps=maps,
             num_classes=num_classes,
             min_size=min_size,
             max_size=max_size,
@@ -110,6 +105,19 @@ def multi_task_loss(losses: Mapping[str, Tensor], box_weight: float = 1.0) -> Te
     and divided both terms by the number of sampled RoIs (SSD: of matched boxes). The RPN's terms are of this form too.
     """
     return torch.stack([box_weight * loss if "box" in name else loss for name, loss in losses.items()]).sum()
+
+
+def _checked_maps(
+    backbone: nn.Module | Arch, kind: str, in_channels: int | None, reductions: Sequence[int] | None, min_size: int
+) -> tuple[Maps, int]:
+    """The maps that the detector reads, held against one image of its size, and the channels of such images."""
+    network, chosen = _read(backbone, kind, in_channels, reductions)
+    reads = input_channels(network)
+    if in_channels not in (None, reads):
+        raise UserError(f"in_channels must be what the backbone reads, {reads}, but got {in_channels}")
+    step = 1 if kind == "ssd" else chosen[-1].reduction  # the others pad
+    check_maps(network, chosen, reads, math.ceil(min_size / step) * step)
+    return Maps(network, chosen), reads
 
 
 def _read(

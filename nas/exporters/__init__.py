@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from nas.exporters.package import Package
 
 _HELPERS = (
-    *("body", "card", "delivery", "expressions", "features", "fresh_process", "functions", "package", "phrases"),
-    *("proof", "source", "timm_names"),
+    *("body", "card", "delivery", "expressions", "features", "fresh_process", "functions", "network_class"),
+    *("package", "phrases", "proof", "source", "timm_names"),
 )
 
 

@@ -20,9 +20,8 @@ import optuna
 import torch
 from safetensors.torch import save
 
-from nas import cli, search
+from nas import cli, search, state_dicts
 from nas.errors import UserError
-from nas.export import _read as read_weights
 from nas.latency import table
 from nas.recipe import QUICK
 from nas.session import _recipe_file
@@ -204,13 +203,13 @@ def _pth() -> bytes:
 @target(save({"a": torch.zeros(2), "b": torch.ones(1, 2)}))
 def safetensors(data: bytes) -> bool:
     """Weights as safetensors."""
-    return accepted(lambda: read_weights(_file(data, ".safetensors")))
+    return accepted(lambda: state_dicts.read(_file(data, ".safetensors")))
 
 
 @target(_pth())
 def pickled_weights(data: bytes) -> bool:
     """Weights as torch.save writes them, of which tensors alone are read."""
-    return accepted(lambda: read_weights(_file(data, ".pth")))
+    return accepted(lambda: state_dicts.read(_file(data, ".pth")))
 
 
 @target(
