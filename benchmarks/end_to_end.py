@@ -1,16 +1,18 @@
 """What does this project find in a given time, beside the plain Optuna script that one would write instead?
 
-Both search one space within one budget with one trainer, recipe and data set, for equal wall time, a seed at a time
-and side by side, each on half of the machine's cores. The plain script asks Optuna's multi-objective TPE for every
-hole, tells it by `constraints_func` how far a proposal is over the budget (without training it: that much a
-practitioner saves), and trains the rest, repeats included. The network that each would choose, the most accurate on
-validation images, is then trained alike for longer, and tested once.
+All ways search one space within one budget with one trainer, recipe and data set, for equal wall time, a seed at a
+time and side by side, each on its part of the machine's cores. `ours` is the command's default; `supernet` the same
+with `--evaluator supernet`, of which those networks count that it fine-tuned. The plain script asks Optuna's
+multi-objective TPE for every hole, tells it by `constraints_func` how far a proposal is over the budget (without
+training it: that much a practitioner saves), and trains the rest, repeats included. The network that each would choose,
+the most accurate on validation images, is then trained alike for longer, and tested once.
 
     python benchmarks/end_to_end.py --minutes 30 --seeds 3
     python benchmarks/end_to_end.py --minutes 30 --seeds 3 --data cifar10/ --budget 6MFLOPs --resolution 32
+    python benchmarks/end_to_end.py --minutes 30 --seeds 3 --ways ours,supernet
 
-Hypervolume is of the short accuracies found, over log FLOPs, from the lowest accuracy and highest FLOPs that either
-had. Ratios are ours over theirs.
+Hypervolume is of the short accuracies found, over log FLOPs, from the lowest accuracy and highest FLOPs that any
+had. Ratios are the first way's over the others'.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -31,6 +34,7 @@ import optuna
 from nas import cli
 from nas import data as datasets
 from nas import device as devices
+from nas.errors import UserError
 from nas.evaluate import Evaluator
 from nas.pareto import hypervolume
 from nas.recipe import FINAL, QUICK, Recipe
@@ -41,17 +45,22 @@ from search_spaces.arch import Arch
 from search_spaces.feasible import Feasible
 from search_spaces.holes import Hole, Label
 
-WAYS = ("ours", "plain")
+WAYS = ("ours", "plain", "supernet")
 
 
 def main() -> int:
     args = parser().parse_args()
     if args.way:
         return one(args)
-    runs = [found for seed in range(args.seeds) for found in side_by_side(args, seed)]
+    ways = args.ways.split(",")
+    if len(ways) < 2 or not set(ways) <= set(WAYS):
+        raise UserError(f"--ways are two or more of {', '.join(WAYS)}, but got {args.ways}")
+    runs: list[dict[str, Any]] = []
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.write_text(json.dumps({"asked": asked(args), "runs": runs}, indent=1))
-    print(as_text(runs))
+    for seed in range(args.seeds):
+        runs += side_by_side(ways, seed, args.threads or max(1, (os.cpu_count() or 2) // len(ways)))
+        args.out.write_text(json.dumps({"asked": asked(args), "runs": runs}, indent=1))
+    print(as_text(runs, ways))
     return 0
 
 
@@ -67,7 +76,8 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--seeds", type=int, default=3)
     result.add_argument("--steps", type=int, default=QUICK.steps, help="of short training")
     result.add_argument("--final-epochs", type=float, default=FINAL.epochs, help="of the chosen networks")
-    result.add_argument("--threads", type=int, default=max(1, (os.cpu_count() or 2) // 2), help="of each of the two")
+    result.add_argument("--threads", type=int, metavar="N", help="of each way (default: its part of the cores)")
+    result.add_argument("--ways", default="ours,plain", metavar="NAME,…", help=f"of {', '.join(WAYS)}")
     result.add_argument("--out", type=Path, default=Path("results/end_to_end.json"), metavar="FILE.json")
     result.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)
     result.add_argument("--seed", type=int, default=0, help=argparse.SUPPRESS)
@@ -76,21 +86,22 @@ def parser() -> argparse.ArgumentParser:
 
 def asked(args: argparse.Namespace) -> dict[str, Any]:
     """What was compared, and when."""
-    said = {name: getattr(args, name) for name in ("space", "data", "minutes", "seeds", "steps", "final_epochs")}
+    names = ("space", "data", "minutes", "seeds", "steps", "final_epochs", "ways")
+    said = {name: getattr(args, name) for name in names}
     said["data"] = Path(args.data).name
     return said | {"budget": str(args.budget), "threads": args.threads, "date": time.strftime("%Y-%m-%d")}
 
 
-def side_by_side(args: argparse.Namespace, seed: int) -> list[dict[str, Any]]:
-    """Both ways at the same time, each a process of its own."""
-    line = [sys.executable, __file__, *sys.argv[1:], "--seed", str(seed)]
-    environment = os.environ | {"OMP_NUM_THREADS": str(args.threads)}
+def side_by_side(ways: Sequence[str], seed: int, threads: int) -> list[dict[str, Any]]:
+    """All ways at the same time, each a process of its own."""
+    line = [sys.executable, __file__, *sys.argv[1:], "--seed", str(seed), "--threads", str(threads)]
+    environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
     started = [
-        subprocess.Popen([*line, "--way", way], stdout=subprocess.PIPE, text=True, env=environment) for way in WAYS
+        subprocess.Popen([*line, "--way", way], stdout=subprocess.PIPE, text=True, env=environment) for way in ways
     ]
     found = [json.loads(process.communicate()[0].splitlines()[-1]) for process in started]
     for run in found:
-        print(f"seed {seed} {run['way']:5s}: {len(run['trials'])} trained, test {run['test']:.4f}", flush=True)
+        print(f"seed {seed} {run['way']:8s}: {len(run['trials'])} trained, test {run['test']:.4f}", flush=True)
     return found
 
 
@@ -108,8 +119,7 @@ def one(args: argparse.Namespace) -> int:
     )
     data = datasets.load(args.data, seed=0, size=LARGEST_IMAGE * recipe.resolution)
     images = Images(data, args.in_channels, devices.pick("cpu"))
-    search = {"ours": ours, "plain": plain}[args.way]
-    trials, best = search(args, feasible, Evaluator(recipe, images))
+    trials, best = plain(args, feasible, Evaluator(recipe, images)) if args.way == "plain" else ours(args)
     final = recipe_of(recipe, args.final_epochs)
     evaluator = Evaluator(final, images)
     test = evaluator.test(best, evaluator.evaluate(best, seed=args.seed))
@@ -125,12 +135,13 @@ def recipe_of(recipe: Recipe, epochs: float) -> Recipe:
     )
 
 
-def ours(args: argparse.Namespace, feasible: Feasible, evaluator: Evaluator) -> tuple[list[list[float]], Arch]:
-    """The command's own search with its defaults, the trust meter within the time."""
+def ours(args: argparse.Namespace) -> tuple[list[list[float]], Arch]:
+    """The command's own search with its defaults, the trust meter within the time; or with a supernet."""
     from tempfile import TemporaryDirectory
 
     from nas.search import main as search
     from nas.store import default_storage, open_study
+    from nas.supernet.phases import FROM
 
     with TemporaryDirectory() as folder:
         line = ["--space", args.space, "--budget", str(args.budget), "--data", args.data, "--seed", str(args.seed)]
@@ -138,10 +149,11 @@ def ours(args: argparse.Namespace, feasible: Feasible, evaluator: Evaluator) -> 
         line += ["--results", folder, "--steps", str(args.steps), "--threads", str(args.threads), "--json"]
         line += ["--timeout", f"{round(60 * args.minutes)}s", "--trials", "1000000", "--precision", "fp32"]
         line += ["--resolution", args.resolution] if args.resolution else []
+        line += ["--evaluator", "supernet"] if args.way == "supernet" else []
         search(line)
         stored = open_study(default_storage(Path(folder)))
-        trials = [[c.accuracy or 0.0, float(c.cost.flops)] for c in stored.complete()]
-        return trials, stored.best().arch
+        done = [c for c in stored.complete() if args.way != "supernet" or FROM in c.attrs]
+        return [[c.accuracy or 0.0, float(c.cost.flops)] for c in done], stored.best().arch
 
 
 def plain(args: argparse.Namespace, feasible: Feasible, evaluator: Evaluator) -> tuple[list[list[float]], Arch]:
@@ -180,24 +192,27 @@ def suggested(trial: optuna.Trial, path: str, hole: Hole) -> Label:
 # ------------------------------------------------------------------------------------------------- judging
 
 
-def as_text(runs: list[dict[str, Any]]) -> str:
-    """A line a seed, the means, and their ratio."""
+def as_text(runs: Sequence[dict[str, Any]], ways: Sequence[str]) -> str:
+    """A line a seed, the means, and their ratios."""
     points = [point for run in runs for point in run["trials"]]
     reference = min(a for a, _ in points), math.log(max(flops for _, flops in points))
     volumes = {
         (run["way"], run["seed"]): hypervolume([(a, math.log(f)) for a, f in run["trials"]], reference) for run in runs
     }
-    lines = ["way    seed  trained  distinct  hypervolume  test accuracy  MFLOPs"]
+    lines = ["way      seed  trained  distinct  hypervolume  test accuracy  MFLOPs"]
     for run in sorted(runs, key=lambda run: (run["way"], run["seed"])):
         distinct = len({tuple(point) for point in run["trials"]})
         lines.append(
-            f"{run['way']:6s} {run['seed']:4d}  {len(run['trials']):7d}  {distinct:8d}  "
+            f"{run['way']:8s} {run['seed']:4d}  {len(run['trials']):7d}  {distinct:8d}  "
             f"{volumes[run['way'], run['seed']]:11.4f}  {run['test']:13.4f}  {run['flops'] / 1e6:6.1f}"
         )
-    tests = {way: mean(run["test"] for run in runs if run["way"] == way) for way in WAYS}
-    volume = {way: mean(v for (w, _), v in volumes.items() if w == way) for way in WAYS}
-    lines.append(f"test accuracy {tests['ours']:.4f} beside {tests['plain']:.4f}")
-    lines.append(f"hypervolume ratio {volume['ours'] / max(volume['plain'], 1e-9):.3f}")
+    tests = {way: mean(run["test"] for run in runs if run["way"] == way) for way in ways}
+    volume = {way: mean(v for (w, _), v in volumes.items() if w == way) for way in ways}
+    first, *others = ways
+    for way in others:
+        ratio = volume[first] / max(volume[way], 1e-9)
+        tested = f"test accuracy {tests[first]:.4f} and {tests[way]:.4f}"
+        lines.append(f"{first} beside {way}: {tested}, hypervolumes' ratio {ratio:.3f}")
     return "\n".join(lines)
 
 
