@@ -42,7 +42,7 @@ from tables import Table, macro
 
 from nas import samplers
 from nas.budgeted import BudgetedSampler
-from nas.figures import write
+from nas.figures import template, write
 from nas.known_cost.proposal import Known, Options, propose
 from nas.loop import Limits
 from nas.samplers.from_optuna import distribution
@@ -53,6 +53,7 @@ from search_spaces.spaces import find
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))  # the tests' database server and toy search are used
 
+DASHES = ("solid", "dash", "dot", "dashdot")  # of durations
 WORKERS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 SIZES = (50, 200, 1000)  # trials in a study, at which proposing is timed
 OTHERS = 40  # trials by which reading is timed
@@ -211,17 +212,22 @@ def missing(table: Table, workers: int, evaluations: int, seed: int) -> float:
 
 
 def drawn(rows: dict[str, dict[int, dict[str, float]]]) -> go.Figure:
-    """Efficiency by workers, a line a sampler and database."""
-    figure = go.Figure()
+    """Efficiency by workers: a colour a sampler and database (the name up to its last comma), a dash a duration."""
+    carriers = list(dict.fromkeys(name.rpartition(", ")[0] for name in rows))
+    durations = list(dict.fromkeys(name.rpartition(", ")[2] for name in rows))
+    look = template()
+    figure = go.Figure(layout={"template": look, "title": {"text": "How many workers one study carries"}})
     for name, points in rows.items():
-        dash = "dot" if "proxied" in name or "batched" in name else "solid"
-        figure.add_scatter(
-            x=list(points), y=[100 * p["training"] for p in points.values()], name=name, mode="lines+markers",
-            line_dash=dash,
-        )  # fmt: skip
-    figure.update_xaxes(type="log", title="workers", tickvals=WORKERS)
-    figure.update_yaxes(title="training, % of all workers' time", range=[0, 101])
-    figure.update_layout(title="How many workers one study carries", template="plotly_white", width=1000, height=560)
+        carrier, _, duration = name.rpartition(", ")
+        colours = look.layout.colorway
+        line = {
+            "color": colours[carriers.index(carrier) % len(colours)],
+            "dash": DASHES[durations.index(duration) % len(DASHES)],
+        }
+        shares = [100 * p["training"] for p in points.values()]
+        figure.add_scatter(x=list(points), y=shares, name=name, mode="lines+markers", line=line)
+    figure.update_xaxes(type="log", title="Workers", tickvals=WORKERS, ticktext=[f"{n:,}" for n in WORKERS])
+    figure.update_yaxes(title="Training, % of all workers' time", range=[0, 103])
     return figure
 
 
