@@ -37,12 +37,12 @@ class Stage:
     aux: Auxiliary | None = None
 
     def __post_init__(self) -> None:
-        if not (is_open(self.block) or isinstance(self.block, Block)):
+        if not (isinstance(self.block, Block) or is_open(self.block)):
             raise ArchError(f"a stage repeats a block, but got {self.block}")
         _within("width (c)", self.width, MAX_CHANNELS)
         _within("depth (n)", self.depth, MAX_DEPTH)
         _within("stride (s)", self.stride, MAX_STRIDE)
-        if self.aux is not None and not (is_open(self.aux) or isinstance(self.aux, Auxiliary)):
+        if self.aux is not None and not (isinstance(self.aux, Auxiliary) or is_open(self.aux)):
             raise ArchError(f"beside a stage there may be an auxiliary classifier, but got {self.aux}")
 
     @cached_property
@@ -95,7 +95,7 @@ class Arch:
         if isinstance(self.eps, bool) or not isinstance(self.eps, (int, float)) or not 0 < self.eps < 1:
             raise ArchError(f"a network's eps must be a number between 0 and 1, but got {self.eps}")
         for name, kind in (("stem", Stem), ("head", Head)):
-            if not (is_open(getattr(self, name)) or isinstance(getattr(self, name), kind)):
+            if not (isinstance(getattr(self, name), kind) or is_open(getattr(self, name))):
                 raise ArchError(f"a network's {name} is a {kind.__name__}, but got {getattr(self, name)}")
 
     @staticmethod
