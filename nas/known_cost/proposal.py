@@ -8,6 +8,7 @@ from random import Random
 from typing import Generic
 
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
 from nas.known_cost.domain import Domain, T
 from nas.known_cost.encoder import Array, Encoder
@@ -15,6 +16,7 @@ from nas.known_cost.improvement import expected_hypervolume_improvement, expecte
 from nas.known_cost.process import Process, fit
 from nas.pareto import front
 
+BLAS = ThreadpoolController()  # its threads wait for one another over matrices this small, the longer the busier it is
 CLIMBERS, NEAR, PARENTS = 4, 128, 24  # best candidates whose neighbours join the pool, how many of those; parents
 
 
@@ -53,7 +55,8 @@ def propose(domain: Domain[T], known: Known[T], seed: int, options: Options = Op
     drawn = _unseen((domain.draw(rng) for _ in range(options.draws)), taken)
     if len(known.done) < min(options.startup, 3) or len(taken) < options.startup:
         return _spread(domain, drawn, len(taken)) if options.spread_start else drawn
-    return _Search(domain, known, options, drawn, rng).ranked(taken)
+    with BLAS.limit(limits=1, user_api="blas"):
+        return _Search(domain, known, options, drawn, rng).ranked(taken)
 
 
 def _unseen(candidates: Iterable[T], taken: Iterable[T]) -> list[T]:
