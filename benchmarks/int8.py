@@ -22,7 +22,7 @@ from nas import data as datasets
 from nas.cli import Help, chosen_space, positive, run
 from nas.evaluate import Evaluator
 from nas.exporters import onnx, onnx_int8
-from nas.exporters.package import Accuracy, Package
+from nas.packaging.package import Accuracy, Package
 from nas.recipe import QUICK
 from nas.training import Images
 from search_spaces.budget import Budget

@@ -12,7 +12,7 @@ from nas import exporters
 from nas.errors import UserError
 
 if TYPE_CHECKING:
-    from nas.exporters.package import Package
+    from nas.packaging.package import Package
     from nas.store import Candidate
 
 LABELS = {

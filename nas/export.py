@@ -15,8 +15,8 @@ from search_spaces import zoo
 from search_spaces.arch import Arch
 
 if TYPE_CHECKING:
-    from nas.exporters.package import Package
-    from nas.exporters.proof import Proof
+    from nas.packaging.package import Package
+    from nas.packaging.proof import Proof
     from nas.store import Candidate, Stored
 
 SEED = 0
@@ -75,8 +75,9 @@ def main(argv: list[str] | None = None) -> int:
     args = parser().parse_args(argv)
     arch = _given(args)  # a mistake is told before torch is loaded
 
-    from nas.exporters.proof import prove
-    from nas.exporters.python_module import check_name, export, write_card
+    from nas.exporters.python_module import export, write_card
+    from nas.packaging.proof import prove
+    from nas.packaging.spec import check_name
 
     check_name(args.name)
     if args.weights:
@@ -97,7 +98,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _other_format(args: argparse.Namespace, package: Package) -> int:
     """Export in a format that proves itself."""
-    from nas.exporters.card import proof_lines
+    from nas.packaging.card import proof_lines
 
     exporter = exporters.find(args.format)
     folder = exporter.export(package, args.out, args.name)
@@ -133,7 +134,7 @@ def _given(args: argparse.Namespace) -> Arch | None:
 
 def published(name: str, path: Path) -> Package:
     """A network of the zoo with the weights of its other implementation; raise `UserError` when they are not its."""
-    from nas.exporters.package import Package
+    from nas.packaging.package import Package
     from nas.weights import translated
 
     network = zoo.find(name)
@@ -148,7 +149,7 @@ def fresh(arch: Arch, in_channels: int, num_classes: int, **known: Any) -> Packa
     import torch
 
     from nas.build import build
-    from nas.exporters.package import Package
+    from nas.packaging.package import Package
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
@@ -171,7 +172,7 @@ def from_study(args: argparse.Namespace) -> Package:
 
 def trained(stored: Stored, candidate: Candidate, deployed_channels: int, deployed_classes: int) -> Package:
     """A study's network with its best weights; raise `UserError` when it has none."""
-    from nas.exporters.package import Package
+    from nas.packaging.package import Package
     from nas.session import images_of
 
     weights, accuracy = state_dicts.best(stored, candidate)
@@ -208,7 +209,8 @@ def _record(stored: Stored, candidate: Candidate) -> dict[str, Any]:
 
 def summary(package: Package, proof: Proof, folder: Path, name: str) -> dict[str, Any]:
     """What was written and proved, as plain data."""
-    from nas.exporters.python_module import SUFFIXES, spec
+    from nas.exporters.python_module import SUFFIXES
+    from nas.packaging.spec import spec
 
     files = {suffix[1:]: folder / f"{name}{suffix}" for suffix in SUFFIXES}
     return {

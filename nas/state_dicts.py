@@ -11,13 +11,13 @@ from nas.errors import UserError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from nas.exporters.package import Accuracy
+    from nas.packaging.package import Accuracy
     from nas.store import Candidate, Stored
 
 
 def best(stored: Stored, candidate: Candidate) -> tuple[dict[str, Tensor], Accuracy]:
     """The weights of final training, else of longer training, else of the search, and what they are worth."""
-    from nas.exporters.package import Accuracy
+    from nas.packaging.package import Accuracy
     from nas.store import weights_name
 
     report, data = candidate.trained or {}, stored.meta["data"]

@@ -31,7 +31,7 @@ def load(name: str, state_dict: Mapping[str, Tensor]) -> nn.Sequential:
 
 def translated(network: Network, state_dict: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], int, int]:
     """The weights under our names, and the input channels and classes that they were made for."""
-    from nas.exporters.package import state_sizes
+    from nas.packaging.package import state_sizes
 
     judge = network.judge
     if judge is None:

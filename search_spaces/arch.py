@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+from typing import Any, cast
 
 from search_spaces.errors import ArchError
 from search_spaces.holes import is_open
@@ -37,12 +38,13 @@ class Stage:
     aux: Auxiliary | None = None
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.block, Block) or is_open(self.block)):
+        block, aux = cast(Any, self.block), cast(Any, self.aux)  # holes, perhaps
+        if not (isinstance(block, Block) or is_open(block)):
             raise ArchError(f"a stage repeats a block, but got {self.block}")
         _within("width (c)", self.width, MAX_CHANNELS)
         _within("depth (n)", self.depth, MAX_DEPTH)
         _within("stride (s)", self.stride, MAX_STRIDE)
-        if self.aux is not None and not (isinstance(self.aux, Auxiliary) or is_open(self.aux)):
+        if aux is not None and not (isinstance(aux, Auxiliary) or is_open(aux)):
             raise ArchError(f"beside a stage there may be an auxiliary classifier, but got {self.aux}")
 
     @cached_property

@@ -2,7 +2,7 @@
 
 A layer says what shape it makes of a shape; it knows nothing of torch. Output channels are
 given, input channels are inferred, so that one expression can be counted (`cost`), built as a
-module (`nas.build`) and printed as source (`nas.exporters`).
+module (`nas.build`) and printed as source (`nas.codegen`).
 
 Shapes leave out the batch: `(channels, height, width)`. A flattened vector has height and width 1.
 """

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from nas.build import initialise, module
+from nas.codegen.features import Step, steps
 from nas.errors import UserError
-from nas.exporters.features import Step, steps
 from search_spaces.arch import Arch
 from search_spaces.layers import Layer, Shape
 

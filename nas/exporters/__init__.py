@@ -11,12 +11,7 @@ from nas.errors import UserError
 from search_spaces.part import one_of
 
 if TYPE_CHECKING:
-    from nas.exporters.package import Package
-
-_HELPERS = (
-    *("body", "card", "delivery", "expressions", "features", "fresh_process", "functions", "network_class"),
-    *("package", "phrases", "proof", "source", "timm_names"),
-)
+    from nas.packaging.package import Package
 
 
 class Exporter(Protocol):
@@ -31,7 +26,7 @@ class Exporter(Protocol):
 
 def names() -> list[str]:
     """The formats to choose from."""
-    return sorted(module.name for module in iter_modules(__path__) if module.name not in _HELPERS)
+    return sorted(module.name for module in iter_modules(__path__))
 
 
 def find(name: str) -> Exporter:

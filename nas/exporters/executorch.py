@@ -10,11 +10,11 @@ from typing import Any
 
 import torch
 
-from nas.exporters.delivery import deliver
-from nas.exporters.package import ExportError, Package
-from nas.exporters.proof import compared
 from nas.exporters.pt2 import program
-from nas.exporters.python_module import check_name
+from nas.packaging.delivery import deliver
+from nas.packaging.package import ExportError, Package
+from nas.packaging.proof import compared
+from nas.packaging.spec import check_name
 
 ABOUT = "an ExecuTorch program for XNNPACK with a batch of 1 to 64, run and compared in its runtime"
 SUFFIX = ".pte"

@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from nas.exporters.delivery import deliver
-from nas.exporters.package import ExportError, Package
-from nas.exporters.proof import Compared, compared
-from nas.exporters.python_module import check_name
+from nas.packaging.delivery import deliver
+from nas.packaging.package import ExportError, Package
+from nas.packaging.proof import Compared, compared
+from nas.packaging.spec import check_name
 from search_spaces.folding import pairs
 
 ABOUT = "one ONNX file with a dynamic batch, batch norms folded, run and compared in ONNX Runtime"

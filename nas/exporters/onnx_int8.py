@@ -17,10 +17,10 @@ import torch
 from torch import Tensor
 
 from nas.exporters import onnx as fp32
-from nas.exporters.delivery import deliver
-from nas.exporters.package import ExportError, Package
-from nas.exporters.proof import Compared
-from nas.exporters.python_module import check_name
+from nas.packaging.delivery import deliver
+from nas.packaging.package import ExportError, Package
+from nas.packaging.proof import Compared
+from nas.packaging.spec import check_name
 from nas.training import Images
 
 ABOUT = "one int8 ONNX file, calibrated on the study's training images, accuracy before and after"

@@ -12,10 +12,10 @@ from pathlib import Path
 import torch
 from torch.export import Dim, ExportedProgram
 
-from nas.exporters.delivery import deliver
-from nas.exporters.package import Package
-from nas.exporters.proof import prove_program
-from nas.exporters.python_module import check_name
+from nas.packaging.delivery import deliver
+from nas.packaging.package import Package
+from nas.packaging.proof import prove_program
+from nas.packaging.spec import check_name
 
 ABOUT = "torch.export's archive with a dynamic batch, loaded and compared where this project is not"
 SUFFIX = ".pt2"

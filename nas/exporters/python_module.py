@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import ast
 import json
-import platform
-import sys
 import textwrap
 from collections.abc import Iterable, Mapping
-from importlib.metadata import version
-from keyword import iskeyword
 from pathlib import Path
 
-from nas.exporters.card import card
-from nas.exporters.package import ExportError, Package
-from nas.exporters.source import module_source, quoted
+from nas.codegen.source import module_source, quoted
 from nas.files import save, write_text, write_together
+from nas.packaging.card import card
+from nas.packaging.package import ExportError, Package
+from nas.packaging.spec import check_name, spec
 
 ABOUT = "a standalone Python module that needs torch only, safetensors weights, a JSON spec and a model card"
 SUFFIX = ".py"
 SUFFIXES = (SUFFIX, ".safetensors", ".json", ".md")
-_UNFIT = {*sys.stdlib_module_names, "torch", "safetensors"}
 _MARGIN = 13
 
 
@@ -54,18 +50,6 @@ def carded(package: Package, name: str, proof: Mapping[str, object] | None = Non
 def write_card(package: Package, out: Path, name: str, proof: Mapping[str, object] | None = None) -> None:
     """NAME.md, in one step."""
     write_text(carded(package, name, proof), out / f"{name}.md")
-
-
-def check_name(name: str) -> None:
-    """Raise `ExportError` unless the name can be that of a module beside torch and the standard library."""
-    if not name.isidentifier() or iskeyword(name) or name in _UNFIT:
-        raise ExportError(f"a module's name must be a Python identifier that no other module has, but got {name!r}")
-
-
-def spec(package: Package, name: str) -> dict[str, object]:
-    """What NAME.json holds."""
-    versions = {package_name: version(package_name) for package_name in ("torch", "nas-explorer")}
-    return {**package.spec(name), "exported_with": {"python": platform.python_version(), **versions}}
 
 
 def docstring(package: Package, name: str) -> str:

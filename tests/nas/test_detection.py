@@ -32,8 +32,8 @@ from nas.detection import (
 from nas.detection.composed import SHADE, Scenes
 from nas.detection.fast_rcnn import LastMapPool
 from nas.errors import UserError
-from nas.exporters.package import Package
 from nas.exporters.python_module import export
+from nas.packaging.package import Package
 from search_spaces.arch import Arch
 
 torch.set_num_threads(1)  # these networks are too small to share out

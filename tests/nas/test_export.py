@@ -16,8 +16,8 @@ from safetensors.torch import load_file
 
 from nas import cli, export
 from nas.build import build
-from nas.exporters import proof
 from nas.files import write_weights
+from nas.packaging import proof
 from nas.store import Stored, create_study, weights_name
 from search_spaces.arch import Arch
 from search_spaces.cost import cost

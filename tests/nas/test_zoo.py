@@ -16,7 +16,7 @@ from nas import zoo
 from nas.auxiliary import WithAuxiliaries
 from nas.build import build
 from nas.errors import UserError
-from nas.exporters.package import state_sizes
+from nas.packaging.package import state_sizes
 from search_spaces import zoo as package
 from search_spaces.arch import Arch
 from search_spaces.cost import cost

@@ -15,8 +15,8 @@ import torch
 from nas import export
 from nas.export import fresh
 from nas.exporters import onnx as exporter
-from nas.exporters.package import ExportError, Package
-from nas.exporters.proof import Compared
+from nas.packaging.package import ExportError, Package
+from nas.packaging.proof import Compared
 from search_spaces import Arch
 
 # every kind of layer that a network may hold: gates, shuffles, dense connections, ceil pools, branches

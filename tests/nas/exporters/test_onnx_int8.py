@@ -13,11 +13,11 @@ import torch
 from nas import data as datasets
 from nas.evaluate import Evaluator
 from nas.exporters import onnx_int8
-from nas.exporters.package import Accuracy, ExportError, Package
+from nas.packaging.package import Accuracy, ExportError, Package
 from nas.recipe import Recipe
 from nas.training import Images
 from search_spaces.arch import Arch
-from tests.nas.exporters.test_python_module import packed
+from tests.nas.exporting import packed
 
 ARCH = Arch.parse(
     "r64 | conv_stem(width=16, act=relu6) | inverted_residual(expand=3, act=relu6) c16 n2 s2 | fire c32 s2 | pool_head"

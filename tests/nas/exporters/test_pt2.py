@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from nas.exporters import executorch, pt2
-from nas.exporters.package import ExportError
-from nas.exporters.proof import prove_program
+from nas.packaging.package import ExportError
+from nas.packaging.proof import prove_program
 from tests.nas.exporters.test_onnx import EVERYTHING
-from tests.nas.exporters.test_python_module import packed
+from tests.nas.exporting import packed
 
 
 def test_an_archive_computes_the_same_for_any_batch(tmp_path: Path) -> None:

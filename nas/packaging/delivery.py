@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nas.exporters.card import card
-from nas.exporters.package import ExportError, Package
-from nas.exporters.python_module import spec
 from nas.files import write_together
+from nas.packaging.card import card
+from nas.packaging.package import ExportError, Package
+from nas.packaging.spec import spec
 
 
 def deliver(package: Package, made: Path, out: Path, name: str, proof: Mapping[str, Any]) -> Path:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from itertools import count
 from keyword import iskeyword
 
-from nas.exporters.expressions import REQUIRED, WIDTH, Call, Defaults, Expression, atoms, calls, lines, mapped
+from nas.codegen.expressions import REQUIRED, WIDTH, Call, Defaults, Expression, atoms, calls, lines, mapped
 
 LEAST_LAYERS = 3
 """Smaller shapes fit on a line as they are."""

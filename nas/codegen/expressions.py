@@ -16,8 +16,8 @@ from typing import Any
 from torch import nn
 
 from nas.build import ACTIVATIONS
-from nas.exporters import phrases
-from nas.exporters.package import ExportError
+from nas.codegen import phrases
+from nas.packaging.package import ExportError
 from search_spaces import layers as L
 from search_spaces.layers import Layer, Shape
 
@@ -97,7 +97,7 @@ def expression(layer: Layer, shape: Shape) -> Expression:
     if isinstance(layer, L.Combinator):
         return _combinator(layer, shape)
     if type(layer) not in _LEAVES:
-        raise ExportError(f"a layer must be one that can be printed, but got {layer}: see nas.exporters.expressions")
+        raise ExportError(f"a layer must be one that can be printed, but got {layer}: see nas.codegen.expressions")
     return _LEAVES[type(layer)](layer, shape)
 
 

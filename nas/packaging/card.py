@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from nas.errors import UserError
-from nas.exporters.package import Package
+from nas.packaging.package import Package
 from search_spaces.cost import Cost
 
 KNOWN = 0.5  # share of a latency that may be an estimate, to be told at all

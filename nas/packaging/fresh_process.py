@@ -1,4 +1,4 @@
-"""What `nas.exporters.proof` runs, by `python -I`: an export, used where this project is not.
+"""What `nas.packaging.proof` runs, by `python -I`: an export, used where this project is not.
 
 Arguments: folder, module name, probe (images, and the logits that are expected), settings as JSON. A name with
 a suffix is torch.export's archive. Prints what it found as JSON. Imports nothing of this project.

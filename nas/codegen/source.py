@@ -7,12 +7,12 @@ import inspect
 
 from nas import modules
 from nas.build import ACTIVATIONS, initialise
-from nas.exporters import phrases, timm_names
-from nas.exporters.body import freedom, read
-from nas.exporters.expressions import COMBINATORS, PHRASES, WIDTH, Symbol, activation_source
-from nas.exporters.functions import Function
-from nas.exporters.network_class import load_source, network_source
-from nas.exporters.package import Package
+from nas.codegen import phrases, timm_names
+from nas.codegen.body import freedom, read
+from nas.codegen.expressions import COMBINATORS, PHRASES, WIDTH, Symbol, activation_source
+from nas.codegen.functions import Function
+from nas.codegen.network_class import load_source, network_source
+from nas.packaging.package import Package
 from search_spaces.part import REGISTRY
 
 _IMPORTS = {

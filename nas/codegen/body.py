@@ -6,10 +6,10 @@ from collections import Counter
 from dataclasses import dataclass
 
 from nas.build import ACTIVATIONS
-from nas.exporters.expressions import Defaults, Expression, Symbol, calls, expression, known_defaults
-from nas.exporters.features import Step, steps
-from nas.exporters.functions import Function, factored
-from nas.exporters.package import state_sizes
+from nas.codegen.expressions import Defaults, Expression, Symbol, calls, expression, known_defaults
+from nas.codegen.features import Step, steps
+from nas.codegen.functions import Function, factored
+from nas.packaging.package import state_sizes
 from search_spaces.arch import Arch
 from search_spaces.errors import ArchError
 from search_spaces.layers import Chain, Layer, Shape

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from nas.exporters.body import Body, Freedom
-from nas.exporters.expressions import COMBINATORS, Call, Defaults, Expression, atoms, flat
-from nas.exporters.package import Package
+from nas.codegen.body import Body, Freedom
+from nas.codegen.expressions import COMBINATORS, Call, Defaults, Expression, atoms, flat
+from nas.packaging.package import Package
 from search_spaces.layers import Chain
 
 NUM_CLASSES = "num_classes"

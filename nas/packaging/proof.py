@@ -19,7 +19,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from nas.exporters.package import ExportError, Package
+from nas.packaging.package import ExportError, Package
 
 TOLERANCE = 1e-5
 RESOLVED = 1e-6

@@ -14,9 +14,9 @@ import timm
 import torch
 from timm.data import resolve_model_data_config
 
-from nas.exporters.package import Accuracy
 from nas.exporters.python_module import export
-from tests.nas.exporters.test_python_module import MOBILENET_V2, numbers, packed
+from nas.packaging.package import Accuracy
+from tests.nas.exporting import MOBILENET_V2, numbers, packed
 
 HEADS = {
     "pool": "pool_head(width=24, act=relu6, dropout=0.2)",

@@ -8,10 +8,10 @@ from dataclasses import replace
 from itertools import groupby
 from keyword import iskeyword
 
-from nas.exporters import timm_names
-from nas.exporters.body import Body, Freedom
-from nas.exporters.expressions import WIDTH, Defaults, Expression, flat, lines
-from nas.exporters.features import Step
+from nas.codegen import timm_names
+from nas.codegen.body import Body, Freedom
+from nas.codegen.expressions import WIDTH, Defaults, Expression, flat, lines
+from nas.codegen.features import Step
 from search_spaces.arch import Arch
 from search_spaces.layers import EPS, Shape
 

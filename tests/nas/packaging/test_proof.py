@@ -1,0 +1,67 @@
+"""The proof that an exported module is the network: what it lets pass, and what it does not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file, save_file
+
+from nas.exporters.python_module import export
+from nas.packaging.package import ExportError
+from nas.packaging.proof import Proof, check, limit, prove
+from tests.nas.exporting import SMALL, drawn, packed
+
+
+def test_proof_in_a_process_without_this_project(tmp_path: Path) -> None:
+    package = packed(drawn("mixed", 5), in_channels=1, deployed_channels=3, deployed_classes=1000)
+    proof = prove(export(package, tmp_path / "a folder", "found"), package, "found")
+    assert proof.difference <= 1e-5
+    assert proof.awake_difference <= 1e-5
+    assert proof.largest > 1e-3
+    assert (proof.flops, proof.params) == (package.cost.flops, package.cost.params)
+    assert {path.suffix for path in (tmp_path / "a folder").iterdir()} == {".py", ".safetensors", ".json", ".md"}
+
+
+def test_proof_sees_weights_that_were_tampered_with(tmp_path: Path) -> None:
+    package = packed(SMALL)
+    folder = export(package, tmp_path)
+    weights = load_file(folder / "network.safetensors")
+    weights["stage2.0.depthwise.conv.weight"][3, 0, 1, 1] += 0.01
+    save_file(weights, folder / "network.safetensors")
+    with pytest.raises(ExportError, match=r"logits within .* but with its weights they differ by"):
+        prove(folder, package)
+
+
+def test_proof_sees_a_module_that_needs_this_project(tmp_path: Path) -> None:
+    package = packed(SMALL)
+    folder = export(package, tmp_path)
+    text = (folder / "network.py").read_text(encoding="utf-8")
+    (folder / "network.py").write_text(text.replace("import warnings", "import warnings\nimport nas.build"), "utf-8")
+    with pytest.raises(ExportError, match=r"on its own, but network\.py says: .*nas is refused"):
+        prove(folder, package)
+
+
+def test_check_compares_every_figure() -> None:
+    package = packed(SMALL)
+    good = Proof(package.cost.flops, package.cost.params, 4, 0.0, 1.0, 0.0, 1.0)
+    check(good, package)
+    for change, said in (
+        ({"flops": good.flops + 1}, "flops"),
+        ({"params": good.params - 1}, "params"),
+        ({"difference": 2e-5}, "with its weights"),
+        ({"difference": 2e-9, "largest": 1e-6}, "with its weights"),
+        ({"difference": float("nan")}, "with its weights"),
+        ({"awake_difference": 2e-5}, "layer awake"),
+        ({"awake_difference": 1e-5, "awake_largest": float("inf")}, "layer awake"),
+    ):
+        with pytest.raises(ExportError, match=said):
+            check(replace(good, **change), package)
+
+
+def test_limit_is_1e_5_and_tighter_for_small_logits() -> None:
+    assert limit(1.0) == limit(5.0) == 1e-5
+    assert limit(1e-11) < 1e-15
+    assert limit(0.0) == 0.0
+    assert limit(float("inf")) == 0.0
