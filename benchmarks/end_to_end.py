@@ -34,13 +34,14 @@ import optuna
 from nas import cli
 from nas import data as datasets
 from nas import device as devices
+from nas.batches import Images
 from nas.errors import UserError
 from nas.evaluate import Evaluator
 from nas.pareto import hypervolume
 from nas.recipe import FINAL, QUICK, Recipe
 from nas.samplers.from_optuna import distribution
 from nas.session import LARGEST_IMAGE
-from nas.training import Failed, Images
+from nas.training import Failed
 from search_spaces.arch import Arch
 from search_spaces.feasible import Feasible
 from search_spaces.holes import Hole, Label

@@ -19,12 +19,12 @@ from typing import Any
 import torch
 
 from nas import data as datasets
+from nas.batches import Images
 from nas.cli import Help, chosen_space, positive, run
 from nas.evaluate import Evaluator
 from nas.exporters import onnx, onnx_int8
 from nas.packaging.package import Accuracy, Package
 from nas.recipe import QUICK
-from nas.training import Images
 from search_spaces.budget import Budget
 from search_spaces.feasible import Feasible
 from search_spaces.spaces import names

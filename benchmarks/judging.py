@@ -13,9 +13,9 @@ from macro_networks import Row
 
 from nas import data as datasets
 from nas import device as devices
+from nas.batches import Images
 from nas.data.images import Split
 from nas.ranking import interval, kendall, spearman
-from nas.training import Images
 
 FEWEST = 4  # networks that a correlation is worth telling of
 

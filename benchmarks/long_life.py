@@ -24,12 +24,13 @@ import torch
 
 from nas import data as datasets
 from nas import samplers
+from nas.batches import Images
 from nas.budgeted import BudgetedSampler
+from nas.candidates import Candidate
 from nas.evaluate import Evaluator
 from nas.loop import Limits, Reporter, Search
 from nas.recipe import QUICK
-from nas.store import Candidate, create_study
-from nas.training import Images
+from nas.store import create_study
 from search_spaces import Arch, IntRange, OneOf, Stage
 from search_spaces.blocks.bottleneck import Bottleneck
 from search_spaces.blocks.conv_stem import ConvStem

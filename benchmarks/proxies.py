@@ -39,9 +39,9 @@ from scipy.stats import rankdata
 from nas import data as datasets
 from nas import device as devices
 from nas import proxies
+from nas.batches import Images
 from nas.cli import Help, positive, run
 from nas.ranking import interval, kendall, spearman
-from nas.training import Images
 
 BAND, PIXELS = 60_000_000, 32
 ASSEMBLED = ("expressivity", "progressivity", "trainability", "flops")

@@ -22,6 +22,7 @@ from typing import Any
 from nas import data as datasets
 from nas import device as devices
 from nas import samplers
+from nas.batches import Images
 from nas.budgeted import BudgetedSampler
 from nas.evaluate import Evaluator
 from nas.halving import Halving
@@ -30,7 +31,6 @@ from nas.pareto import hypervolume
 from nas.recipe import QUICK, Recipe
 from nas.rungs import share
 from nas.store import create_study
-from nas.training import Images
 from search_spaces.budget import Budget
 from search_spaces.feasible import Feasible
 from search_spaces.spaces import find

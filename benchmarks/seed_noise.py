@@ -16,9 +16,9 @@ from random import Random
 
 from nas import data as datasets
 from nas import device as devices
+from nas.batches import Images
 from nas.evaluate import Evaluator
 from nas.recipe import QUICK
-from nas.training import Images
 from search_spaces.budget import Budget
 from search_spaces.feasible import Feasible
 from search_spaces.spaces import find

@@ -29,12 +29,12 @@ from ranking import COUNT, HINT, modelled, networks, recipe_of
 
 from nas import device as devices
 from nas import proxies
+from nas.batches import Images
 from nas.cli import Help, positive, run
 from nas.supernet.evaluators import SupernetEvaluator
 from nas.supernet.network import Supernet
 from nas.supernet.sampling import Sampling
 from nas.supernet.training import Length, Look, State, Training
-from nas.training import Images
 from search_spaces import Arch, OneOf, Stage
 from search_spaces.blocks.conv_stem import ConvStem
 from search_spaces.blocks.inverted_residual import InvertedResidual

@@ -20,10 +20,11 @@ from torch.nn import functional as F
 
 from nas import data as datasets
 from nas import device as devices
+from nas.batches import Images
 from nas.build import build
 from nas.recipe import QUICK, Recipe
 from nas.session import example
-from nas.training import Images, _Run
+from nas.training import _Run
 from search_spaces.arch import Arch
 from search_spaces.budget import Budget
 from search_spaces.feasible import Feasible

@@ -12,8 +12,8 @@ from nas import exporters
 from nas.errors import UserError
 
 if TYPE_CHECKING:
+    from nas.candidates import Candidate
     from nas.packaging.package import Package
-    from nas.store import Candidate
 
 LABELS = {
     "python_module": "Python module",

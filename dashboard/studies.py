@@ -18,9 +18,10 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial
 
 from dashboard import fronts
+from nas.candidates import UNFINISHED, Candidate
 from nas.errors import UserError
 from nas.readonly import missing, open_readonly, sentence, shown
-from nas.store import UNFINISHED, Candidate, Stored, load, study_names
+from nas.store import Stored, load, study_names
 from search_spaces.arch import Arch
 from search_spaces.budget import Budget
 from search_spaces.cost import Cost

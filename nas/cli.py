@@ -22,7 +22,8 @@ from search_spaces.space import Space
 from search_spaces.spaces import find, names
 
 if TYPE_CHECKING:
-    from nas.store import Candidate, Stored
+    from nas.candidates import Candidate
+    from nas.store import Stored
 
 STORAGE = "sqlite:///results/nas.db"
 

@@ -12,10 +12,11 @@ from torch import Tensor, nn
 
 from nas import device as devices
 from nas.auxiliary import WithAuxiliaries
+from nas.batches import Images
 from nas.build import build
 from nas.profile import flops
 from nas.recipe import Recipe
-from nas.training import Failed, Images, Point, Trained, train, validate
+from nas.training import Failed, Point, Trained, train, validate
 from nas.watchdog import overseen
 from search_spaces.arch import Arch
 from search_spaces.cost import cost

@@ -15,9 +15,10 @@ from search_spaces import zoo
 from search_spaces.arch import Arch
 
 if TYPE_CHECKING:
+    from nas.candidates import Candidate
     from nas.packaging.package import Package
     from nas.packaging.proof import Proof
-    from nas.store import Candidate, Stored
+    from nas.store import Stored
 
 SEED = 0
 """Of the initialisation of networks without trained weights."""

@@ -17,11 +17,11 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from nas.candidates import Candidate
 from nas.evaluate import Checkpoint, Evaluation
 from nas.files import discard, keep_weights
 from nas.loop import Limits, Search
 from nas.rungs import Reached, promotable, waiting
-from nas.store import Candidate
 from nas.training import Point, Trained
 from search_spaces.arch import Arch
 

@@ -12,6 +12,7 @@ from optuna.trial import Trial
 
 from nas import data as datasets
 from nas import device as devices
+from nas.batches import Images
 from nas.budgeted import mixed
 from nas.errors import UserError
 from nas.evaluate import Evaluator
@@ -20,7 +21,6 @@ from nas.recipe import Recipe
 from nas.report import Lines, note
 from nas.session import LARGEST_IMAGE, about, chosen_recipe, require_same
 from nas.store import Stored, create_study, default_storage, open_study, writable_folder
-from nas.training import Images
 from search_spaces.arch import Arch
 
 

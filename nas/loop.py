@@ -15,12 +15,13 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from nas.budgeted import BudgetedSampler, Exhausted, ask, mixed, total
+from nas.candidates import UNFINISHED, Candidate, complete, pareto, promotion, weights_name
 from nas.evaluate import Evaluation, Evaluator
 from nas.files import discard, keep_weights
 from nas.patience import Away
 from nas.processes import runs, start_time
 from nas.storage import shared
-from nas.store import UNFINISHED, Candidate, Stored, complete, pareto, promotion, weights_name
+from nas.store import Stored
 from nas.training import Failed, Point
 from search_spaces.arch import Arch
 from search_spaces.cost import TimedCost

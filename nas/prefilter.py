@@ -24,8 +24,8 @@ from search_spaces.arch import Arch
 from search_spaces.feasible import Feasible
 
 if TYPE_CHECKING:
+    from nas.batches import Images
     from nas.recipe import Recipe
-    from nas.training import Images
 
 USUAL = 24  # uniform draws that the line is fitted to
 MOST = 64  # proposals of a trial

@@ -8,8 +8,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from nas.candidates import Candidate
 from nas.loop import Reporter
-from nas.store import Candidate, Stored
+from nas.store import Stored
 from nas.training import Point
 from nas.words import clock, short
 from search_spaces.arch import Arch

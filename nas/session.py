@@ -18,6 +18,7 @@ import torch
 from nas import data as datasets
 from nas import device as devices
 from nas import samplers
+from nas.batches import Images
 from nas.budgeted import BudgetedSampler
 from nas.build import build
 from nas.errors import UserError
@@ -28,7 +29,6 @@ from nas.loop import Limits, Reporter, Search
 from nas.prefilter import Prefilter, Rule
 from nas.recipe import RECIPES, Recipe
 from nas.store import Stored, create_study, default_storage, writable_folder
-from nas.training import Images
 from nas.words import clock
 from search_spaces.arch import Arch
 from search_spaces.errors import ArchError

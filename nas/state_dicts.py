@@ -11,14 +11,15 @@ from nas.errors import UserError
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from nas.candidates import Candidate
     from nas.packaging.package import Accuracy
-    from nas.store import Candidate, Stored
+    from nas.store import Stored
 
 
 def best(stored: Stored, candidate: Candidate) -> tuple[dict[str, Tensor], Accuracy]:
     """The weights of final training, else of longer training, else of the search, and what they are worth."""
+    from nas.candidates import weights_name
     from nas.packaging.package import Accuracy
-    from nas.store import weights_name
 
     report, data = candidate.trained or {}, stored.meta["data"]
     final = Path(report["weights"]) if report.get("weights") else None

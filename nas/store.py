@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Container, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Container
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,10 +20,9 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
+from nas.candidates import Candidate, as_row, complete, pareto, standing
 from nas.errors import UserError
 from nas.foreign import check_study, check_trial
-from nas.pareto import front
-from nas.rungs import corrected
 from nas.storage import open_shared
 from search_spaces.arch import Arch
 from search_spaces.budget import Budget
@@ -38,8 +36,6 @@ SCHEMA = 1  # of what a study keeps; raised when an older release could no longe
 RESULTS = Path("results")  # as nas.cli.STORAGE says it
 LOCK_WAIT_S = 60  # how long a writer waits for another worker's transaction in SQLite
 STATES = {TrialState.COMPLETE: "complete", TrialState.FAIL: "failed", TrialState.PRUNED: "stopped"}
-UNFINISHED = ("interrupted", "worker died")
-"""Reasons that say nothing about the architecture: such trials are run again, and do not count."""
 
 
 class Unreachable(UserError):
@@ -49,63 +45,6 @@ class Unreachable(UserError):
 def default_storage(results: Path = RESULTS) -> str:
     """The SQLite file that studies go to unless told otherwise."""
     return f"sqlite:///{results / 'nas.db'}"
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A trial: an architecture and what became of it. Times in seconds; `cost` is as deployed.
-
-    Where candidates train in rungs, several trials may be of one: each goes on where the last one stopped, and
-    brings along its curve, its rungs and its seconds.
-    """
-
-    number: int
-    state: str  # complete, stopped (at the end of a rung), failed, running, waiting
-    arch: Arch
-    cost: Cost
-    accuracy: float | None
-    reason: str
-    seconds: float | None
-    pixels: int | None
-    seed: int | None
-    curve: list[dict[str, float]] = field(repr=False)
-    attrs: dict[str, Any] = field(repr=False)
-    study: Stored = field(repr=False)
-
-    @property
-    def settled(self) -> bool:
-        """Whether it says something of its architecture: complete, or failed for a reason of its own."""
-        if self.state == "failed":
-            return self.reason not in UNFINISHED
-        return self.state in ("complete", "stopped") or bool(self.rungs)
-
-    @property
-    def rungs(self) -> list[dict[str, float]]:
-        """Images seen, accuracy and seconds of each rung that it finished; none where training is in one go."""
-        rungs: list[dict[str, float]] = self.attrs.get("rungs", [])
-        return rungs
-
-    @property
-    def rung(self) -> int | None:
-        """The last rung that it finished, from 0."""
-        return len(self.rungs) - 1 if self.rungs else None
-
-    @property
-    def weights(self) -> Path | None:
-        """The state dict that short training left, while the candidate is on the front."""
-        path = self.study.folder / weights_name(self.number)
-        return path if path.is_file() else None
-
-    @property
-    def trained(self) -> dict[str, Any] | None:
-        """What final training (`nas.train`) said of the architecture."""
-        return self.study.training_of(self.arch)
-
-    @property
-    def recipe(self) -> dict[str, Any]:
-        """How the candidate was trained."""
-        recipe: dict[str, Any] = self.study.meta["recipe"]
-        return recipe
 
 
 class Stored:
@@ -180,7 +119,7 @@ class Stored:
         """One row a trial: number, state, accuracy, costs, resolution, depth, times, reason, text."""
         import pandas as pd
 
-        return pd.DataFrame([_row(c) for c in self.candidates()])
+        return pd.DataFrame([as_row(c) for c in self.candidates()])
 
     def note_training(self, arch: Arch, report: dict[str, Any]) -> None:
         """Keep what final training said of an architecture."""
@@ -257,60 +196,6 @@ class Stored:
             attrs=attrs,
             study=self,
         )
-
-
-def promotion(trial: FrozenTrial) -> dict[str, int]:
-    """Which stopped trial a trial goes on from, as it notes it; empty when it began anew."""
-    return {"promotes": trial.user_attrs["promotes"]} if "promotes" in trial.user_attrs else {}
-
-
-def standing(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
-    """The trials that took up an architecture, but for those that another one goes on from, or has gone."""
-    taken_up = [t for t in trials if "arch" in t.user_attrs]
-    passed = {t.user_attrs.get("promotes") for t in taken_up if t.user_attrs.get("reason") not in UNFINISHED}
-    return [t for t in taken_up if t.number not in passed]
-
-
-def learned(trials: Sequence[FrozenTrial]) -> list[tuple[FrozenTrial, float]]:
-    """Each candidate that has an accuracy, with it: those on lower rungs corrected by what a rung usually gains."""
-    told = [(t, _accuracies(t)) for t in standing(trials) if t.state != TrialState.FAIL]
-    told = [(t, history) for t, history in told if history]
-    return [(t, accuracy) for (t, _), accuracy in zip(told, corrected([h for _, h in told]), strict=True)]
-
-
-def _accuracies(trial: FrozenTrial) -> list[float]:
-    """By rung; of a candidate that was trained in one go, the one that it has."""
-    rungs = trial.user_attrs.get("rungs", [])
-    return [rung["accuracy"] for rung in rungs] or (trial.values or [])[:1]
-
-
-def complete(candidates: list[Candidate]) -> list[Candidate]:
-    """Those that were trained to the end."""
-    return [c for c in candidates if c.accuracy is not None]
-
-
-def pareto(candidates: list[Candidate]) -> list[Candidate]:
-    """Those that no other beats in accuracy and FLOPs, by ascending FLOPs."""
-    done = complete(candidates)
-    return [done[i] for i in front([(c.accuracy or 0.0, c.cost.flops) for c in done])]
-
-
-def _row(candidate: Candidate) -> dict[str, Any]:
-    said = {name: getattr(candidate, name) for name in ("number", "state", "rung", "accuracy")}
-    timings = {f"{name}_s": value for name, value in candidate.attrs.get("timings", {}).items()}
-    return (
-        said
-        | asdict(candidate.cost)
-        | {"resolution": candidate.arch.resolution, "depth": candidate.arch.depth, "pixels": candidate.pixels}
-        | {"seconds": candidate.seconds, "reason": candidate.reason, "seed": candidate.seed}
-        | timings
-        | {"arch": str(candidate.arch)}
-    )
-
-
-def weights_name(number: int, kind: str = "trial") -> str:
-    """Where a trial's weights lie, in its study's folder: those of the search, or of kind `longer` (`nas.trust`)."""
-    return f"weights/{kind}-{number:05d}.safetensors"
 
 
 # ------------------------------------------------------------------------------ opening and making

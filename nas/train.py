@@ -12,8 +12,9 @@ from nas.cli import positive
 from nas.search import add_training
 
 if TYPE_CHECKING:
+    from nas.candidates import Candidate
     from nas.evaluate import Evaluation, Evaluator
-    from nas.store import Candidate, Stored
+    from nas.store import Stored
     from search_spaces.arch import Arch
 
 DESCRIPTION = """\

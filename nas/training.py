@@ -8,20 +8,18 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from nas import device as devices
 from nas.auxiliary import loss_of
-from nas.data import ImageData, Split, to_channels
+from nas.batches import Images, augmented
+from nas.optimisation import make_average, make_optimizer, set_rate
 from nas.recipe import Recipe
 
-SHIFT = 1 / 8  # of the image's side, as CIFAR's 4 of 32 px
 VALIDATION_BATCH = 256
 
 
@@ -58,63 +56,6 @@ class Trained:
     @property
     def accuracy(self) -> float:
         return self.curve[-1].accuracy
-
-
-class Images:
-    """A data set on a device, resized once for each resolution that candidates train at."""
-
-    def __init__(self, data: ImageData, channels: int, device: torch.device) -> None:
-        self.data, self.channels, self.device = data, channels, device
-        self._kept: dict[tuple[str, int], tuple[Tensor, Tensor]] = {}
-        moments = [torch.tensor(m).view(1, -1, 1, 1) for m in (data.mean, data.std)]
-        mean, std = (to_channels(m, channels).to(device) for m in moments)
-        self._scale, self._offset = 1 / (255 * std.clamp_min(1e-3)), mean / std.clamp_min(1e-3)
-
-    def split(self, name: str, pixels: int) -> tuple[Tensor, Tensor]:
-        """Images uint8 (N, C, px, px) and labels (N,), on the device."""
-        if (name, pixels) not in self._kept:
-            split: Split = self.data.splits[name]
-            images = torch.cat([_resized(part, self.channels, pixels) for part in torch.split(split.images, 4096)])
-            self._kept[name, pixels] = (
-                images.to(self.device).contiguous(memory_format=devices.MEMORY_FORMAT),
-                split.labels.to(self.device),
-            )
-        return self._kept[name, pixels]
-
-    def normalised(self, images: Tensor) -> Tensor:
-        """Zero mean and unit deviation a channel, by the training split's moments."""
-        return images.float().mul_(self._scale).sub_(self._offset)
-
-
-def _resized(images: Tensor, channels: int, pixels: int) -> Tensor:
-    images = to_channels(images, channels)
-    if images.shape[-1] == pixels:
-        return images
-    sized = F.interpolate(images.float(), (pixels, pixels), mode="bilinear", antialias=images.shape[-1] > pixels)
-    return sized.round_().clamp_(0, 255).to(torch.uint8)
-
-
-def augmented(images: Tensor, names: tuple[str, ...], generator: torch.Generator) -> Tensor:
-    """A batch (N, C, H, W) with each image flipped, shifted or cut out at random, all at once on its device."""
-    n, _, side, _ = images.shape
-
-    def draw(high: int, shape: tuple[int, ...]) -> Tensor:  # drawn on the CPU: one sequence on every device
-        return torch.randint(high, shape, generator=generator).to(images.device)
-
-    if "flip" in names:
-        images = torch.where(draw(2, (n, 1, 1, 1)).bool(), images.flip(-1), images)
-    if "shift" in names:
-        reach = max(1, round(SHIFT * side))
-        padded = F.pad(images, (reach,) * 4, mode="reflect" if reach < side else "replicate")
-        steps = torch.arange(side, device=images.device)
-        rows, columns = (draw(2 * reach + 1, (n, 1)) + steps for _ in range(2))
-        index = torch.arange(n, device=images.device).view(n, 1, 1)
-        images = padded.permute(0, 2, 3, 1)[index, rows.unsqueeze(2), columns.unsqueeze(1)].permute(0, 3, 1, 2)
-    if "cutout" in names:
-        steps, half = torch.arange(side, device=images.device), max(1, side // 4)
-        rows, columns = ((steps - draw(side, (n, 1))).abs() < half for _ in range(2))
-        images = images.masked_fill((rows.unsqueeze(2) & columns.unsqueeze(1)).unsqueeze(1), 0)
-    return images
 
 
 def train(
@@ -275,71 +216,3 @@ def recalibrate(network: nn.Module, images: Images, pixels: int, recipe: Recipe)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     network.train(training)
-
-
-# ---------------------------------------------------------------------------------- optimisation
-
-
-def make_optimizer(network: nn.Module, recipe: Recipe, batch: int) -> torch.optim.Optimizer:
-    """SGD with Nesterov momentum or AdamW; biases and batch norms do not decay (He 2019).
-
-    Fused: one pass over the weights instead of one a term, on every device torch has.
-    """
-    decayed = [p for p in network.parameters() if p.ndim > 1]
-    free = [p for p in network.parameters() if p.ndim <= 1]
-    groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": free, "weight_decay": 0.0}]
-    rate = recipe.lr * batch / 64
-    if recipe.optimizer == "adamw":
-        return torch.optim.AdamW(groups, lr=rate, fused=True)
-    return torch.optim.SGD(groups, lr=rate, momentum=recipe.momentum, nesterov=recipe.momentum > 0, fused=True)
-
-
-def set_rate(optimizer: torch.optim.Optimizer, recipe: Recipe, batch: int, progress: float, epoch: float) -> None:
-    """The learning rate at a progress in (0, 1): linear warm-up, then linear, cosine, stepwise or no decay."""
-    if progress < recipe.warmup:
-        factor = progress / recipe.warmup
-    else:
-        rest = (progress - recipe.warmup) / (1 - recipe.warmup)
-        factor = {
-            "onecycle": 1 - rest,
-            "cosine": (1 + math.cos(math.pi * rest)) / 2,
-            "stepwise": (1 - recipe.decay) ** (epoch // recipe.decay_epochs),
-            "constant": 1.0,
-        }[recipe.schedule]
-    for group in optimizer.param_groups:
-        group["lr"] = recipe.lr * batch / 64 * factor
-
-
-def make_average(network: nn.Module, recipe: Recipe, steps: int) -> Average | None:
-    """The averaged weights that a recipe asks for."""
-    if recipe.ema:
-        return Average(network, lambda step: min(recipe.ema, step / (step + 10)))
-    if recipe.polyak:
-        first = steps - max(1, round(steps * recipe.polyak))
-        return Average(network, lambda step: (step - first - 1) / (step - first) if step > first else 0.0)
-    return None
-
-
-class Average:
-    """A running average of weights and batch-norm statistics.
-
-    decay: how much of the average stays at a step, counted from 1. Exponential averages are debiased in their
-    first steps; Polyak's (1992) weighs each step of the run's last part alike.
-    """
-
-    def __init__(self, network: nn.Module, decay: Callable[[int], float]) -> None:
-        self.decay = decay
-        self.network = deepcopy(network)
-
-    @torch.no_grad()
-    def update(self, network: nn.Module, step: int) -> None:
-        decay = self.decay(step)
-        for mine, theirs in zip(self.network.state_dict().values(), network.state_dict().values(), strict=True):
-            if mine.is_floating_point():
-                mine.lerp_(theirs, 1 - decay)
-            else:
-                mine.copy_(theirs)
-
-    def give(self, network: nn.Module) -> None:
-        """Put the averages into the network."""
-        network.load_state_dict(self.network.state_dict())

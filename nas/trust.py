@@ -20,8 +20,9 @@ from nas import cli
 from nas.words import clock
 
 if TYPE_CHECKING:
+    from nas.candidates import Candidate
     from nas.evaluate import Evaluator
-    from nas.store import Candidate, Stored
+    from nas.store import Stored
     from search_spaces.space import Space
 
 DESCRIPTION = """\
@@ -157,8 +158,8 @@ def measure(
 def _longer(stored: Stored, one: Candidate, evaluator: Evaluator, samples: int) -> str:
     """Train one candidate, keep what came of it, and say it."""
     from nas.budgeted import mixed
+    from nas.candidates import weights_name
     from nas.files import keep_weights
-    from nas.store import weights_name
     from nas.training import Failed
 
     begin = time.monotonic()

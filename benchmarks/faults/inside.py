@@ -17,10 +17,10 @@ def arm() -> None:
     """Replace what makes batches by what also breaks some."""
     if VARIABLE not in os.environ:
         return
-    from nas import training
+    from nas import batches, training
 
     kind, chance, seed = os.environ[VARIABLE].split(":")
-    rng, whole = Random(f"{seed}/{os.getpid()}"), training.augmented
+    rng, whole = Random(f"{seed}/{os.getpid()}"), batches.augmented
 
     def broken(images: Any, *more: Any) -> Any:
         images = whole(images, *more)
@@ -30,4 +30,4 @@ def arm() -> None:
             time.sleep(1e6)  # as a loader that waits for a file server
         return images * float("nan")
 
-    training.augmented = broken  # type: ignore[assignment]
+    training.augmented = broken  # type: ignore[assignment, attr-defined]

@@ -15,7 +15,7 @@ from dashboard.metrics import percent
 from dashboard.parts import candidate, card, empty, facts, graph, pick, state, table
 from dashboard.site import Site
 from dashboard.studies import Row, Study
-from nas.store import UNFINISHED
+from nas.candidates import UNFINISHED
 from nas.words import clock, short
 
 PATH, LABEL, ORDER = "/live", "Live", 50

@@ -12,7 +12,7 @@ from dashboard.metrics import percent
 from dashboard.parts import aria, card, drawn, empty, facts, network, state
 from dashboard.site import Site
 from dashboard.studies import Study
-from nas.store import Candidate
+from nas.candidates import Candidate
 from nas.words import clock
 
 FIELD = 400  # curves of the latest trials that the field is made of

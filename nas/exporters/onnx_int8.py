@@ -16,12 +16,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nas.batches import Images
 from nas.exporters import onnx as fp32
 from nas.packaging.delivery import deliver
 from nas.packaging.package import ExportError, Package
 from nas.packaging.proof import Compared
 from nas.packaging.spec import check_name
-from nas.training import Images
 
 ABOUT = "one int8 ONNX file, calibrated on the study's training images, accuracy before and after"
 SUFFIX = ".int8.onnx"

@@ -18,7 +18,7 @@ from search_spaces.folding import folded_cost
 from search_spaces.layers import Shape
 
 if TYPE_CHECKING:
-    from nas.training import Images
+    from nas.batches import Images
 
 
 class ExportError(UserError):

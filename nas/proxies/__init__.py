@@ -22,7 +22,7 @@ from search_spaces.part import one_of
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from nas.training import Images
+    from nas.batches import Images
     from search_spaces.arch import Arch
 
     Read = Callable[[nn.Module, Tensor, Tensor], float]

@@ -8,9 +8,9 @@ from random import Random
 from optuna import Study
 from optuna.trial import FrozenTrial
 
+from nas.candidates import learned
 from nas.pareto import layers
 from nas.samplers import Proposer
-from nas.store import learned
 from search_spaces.arch import Arch
 from search_spaces.feasible import Feasible
 

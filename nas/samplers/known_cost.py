@@ -12,10 +12,10 @@ from random import Random
 from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from nas.candidates import learned, standing
 from nas.known_cost.domain import Parameter
 from nas.known_cost.proposal import Known, Options, propose
 from nas.samplers import Proposer
-from nas.store import learned, standing
 from search_spaces.arch import Arch
 from search_spaces.feasible import Feasible
 from search_spaces.lattice import assemble, path_of
@@ -38,8 +38,9 @@ def proposer(options: Options = Options()) -> Proposer:  # noqa: B008 - frozen
 def known(study: Study) -> Known[Arch]:
     """What a study tells: candidates with their accuracy, those that run, those that failed.
 
-    Candidates that stopped at a lower rung are told with the accuracy that they might have had (`nas.store.learned`).
-    It is less sure than that of others, which the model does not know: one noise is fitted to all.
+    Candidates that stopped at a lower rung are told with the accuracy that they might have had
+    (`nas.candidates.learned`). It is less sure than that of others, which the model does not know: one noise is
+    fitted to all.
     """
     trials = study.get_trials(deepcopy=False)
     told = learned(trials)

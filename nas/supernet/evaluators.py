@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 
 from nas.auxiliary import WithAuxiliaries
+from nas.batches import Images
 from nas.evaluate import Checkpoint, Evaluation, Evaluator, large_enough
 from nas.recipe import Recipe
 from nas.supernet.network import Supernet
 from nas.supernet.training import State
-from nas.training import Images, Point, Trained, recalibrate, validate
+from nas.training import Point, Trained, recalibrate, validate
 from search_spaces.arch import Arch
 
 VALIDATED = 1_000  # images of the validation split that a network of the supernet is judged by

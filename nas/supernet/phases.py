@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from optuna.trial import Trial
 
+from nas.candidates import Candidate, pareto
 from nas.errors import UserError
 from nas.evaluate import Evaluator
 from nas.loop import Limits, Search
-from nas.store import Candidate, pareto
 from nas.supernet.evaluators import InheritEvaluator, SupernetEvaluator
 from nas.supernet.network import Supernet
 from nas.supernet.sampling import Sampling

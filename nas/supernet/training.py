@@ -18,13 +18,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nas import device as devices
+from nas.batches import Images, augmented
 from nas.budgeted import mixed
 from nas.errors import UserError
 from nas.files import write_weights
+from nas.optimisation import make_optimizer, set_rate
 from nas.recipe import Recipe
 from nas.supernet.network import Supernet
 from nas.supernet.sampling import Sampling
-from nas.training import Failed, Images, augmented, make_optimizer, recalibrate, set_rate, validate
+from nas.training import Failed, recalibrate, validate
 from search_spaces.arch import Arch
 
 CHECKPOINT_S = 120.0

@@ -16,9 +16,10 @@ from safetensors.torch import load_file
 
 from nas import cli, export
 from nas.build import build
+from nas.candidates import weights_name
 from nas.files import write_weights
 from nas.packaging import proof
-from nas.store import Stored, create_study, weights_name
+from nas.store import Stored, create_study
 from search_spaces.arch import Arch
 from search_spaces.cost import cost
 

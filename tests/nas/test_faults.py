@@ -265,7 +265,8 @@ import resource, torch
 from nas import data
 from nas.evaluate import Evaluator
 from nas.recipe import QUICK
-from nas.training import Failed, Images
+from nas.batches import Images
+from nas.training import Failed
 from search_spaces import Arch
 torch.set_num_threads(1)
 images = Images(data.load("fashion-subset"), 3, torch.device("cpu"))
@@ -290,11 +291,12 @@ def test_a_candidate_beyond_the_systems_limit_fails_and_the_next_one_trains() ->
 
 def test_nan_losses_fail_a_candidate_as_diverged(monkeypatch: pytest.MonkeyPatch) -> None:
     from nas import data, training
+    from nas.batches import Images
     from nas.evaluate import Evaluator
     from nas.recipe import QUICK
 
     recipe = QUICK.with_(steps=2, resolution=8, reference=32, batch_size=8, precision="fp32", glance=8)
-    evaluator = Evaluator(recipe, training.Images(data.load("fashion-subset"), 3, torch.device("cpu")))
+    evaluator = Evaluator(recipe, Images(data.load("fashion-subset"), 3, torch.device("cpu")))
     monkeypatch.setattr(training, "augmented", lambda images, *_: images * float("nan"))
     with pytest.raises(Failed, match="diverged"):
         evaluator.evaluate(Arch.parse(TEXTS[0]))

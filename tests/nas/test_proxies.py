@@ -13,12 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from nas import data, proxies
+from nas.batches import Images
 from nas.build import build
 from nas.depthwise import quicken
 from nas.errors import UserError
 from nas.modules import Add
 from nas.proxies import UNDEFINED, expressivity, jacob_cov, trainability, zico
-from nas.training import Images
 from search_spaces import Arch, zoo
 from search_spaces.cost import cost
 from search_spaces.spaces import find, names

@@ -19,6 +19,7 @@ from rich.console import Console
 
 from nas import halving
 from nas import search as search_command
+from nas.batches import Images
 from nas.evaluate import Checkpoint, Evaluation, Evaluator
 from nas.halving import FOLDER, Halving
 from nas.loop import Limits, Reporter, Search
@@ -27,7 +28,7 @@ from nas.report import Lines, rungs, stopped
 from nas.rungs import Reached, bands, corrected, places, promotable, ranked, share
 from nas.samplers import known_cost
 from nas.store import open_study
-from nas.training import Failed, Images, Point, Trained
+from nas.training import Failed, Point, Trained
 from search_spaces import Arch
 from tests.nas.searching import accuracy, search
 from tests.nas.test_search_command import arguments, fails, here  # noqa: F401 - a fixture

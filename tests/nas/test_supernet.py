@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nas import search
+from nas.batches import Images
 from nas.build import build
 from nas.data.images import ImageData, Split
 from nas.errors import UserError
@@ -30,7 +31,7 @@ from nas.supernet.network import Supernet
 from nas.supernet.reading import read
 from nas.supernet.sampling import Sampling
 from nas.supernet.training import Length, Look, Training
-from nas.training import Images, validate
+from nas.training import validate
 from search_spaces import Arch, OneOf, Stage, cost
 from search_spaces.blocks.conv_stem import ConvStem
 from search_spaces.blocks.dense import Dense

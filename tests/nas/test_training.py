@@ -9,22 +9,13 @@ import pytest
 import torch
 
 from nas.auxiliary import WithAuxiliaries, loss_of
+from nas.batches import Images, augmented
 from nas.build import build
 from nas.data import ImageData, Split
 from nas.evaluate import Evaluator
+from nas.optimisation import Average, make_average, make_optimizer, set_rate
 from nas.recipe import GOOGLENET, Recipe
-from nas.training import (
-    Average,
-    Failed,
-    Images,
-    Point,
-    augmented,
-    make_average,
-    make_optimizer,
-    set_rate,
-    train,
-    validate,
-)
+from nas.training import Failed, Point, train, validate
 from search_spaces import Arch
 
 TINY = Arch.parse("r32 | conv_stem(width=8) | bottleneck c16 s2 | pool_head")

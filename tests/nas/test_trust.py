@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nas import trust
+from nas.candidates import weights_name
 from nas.evaluate import Evaluation
 from nas.loop import Limits
-from nas.store import Stored, weights_name
+from nas.store import Stored
 from nas.trust import Pair, chosen, known, measure, verdict
 from search_spaces.arch import Arch
 from tests.nas.searching import Oracle, search

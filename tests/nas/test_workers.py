@@ -17,10 +17,11 @@ import torch
 from optuna.trial import TrialState
 
 from nas import device
+from nas.candidates import UNFINISHED
 from nas.errors import UserError
 from nas.loop import UNDER_WAY, Limits, me
 from nas.storage import shared
-from nas.store import UNFINISHED, Stored, connect
+from nas.store import Stored, connect
 from search_spaces import Arch
 from tests.nas.commands import DEADLINE_S, eventually, gone, opened, searching, workers_of
 from tests.nas.searching import Oracle, search

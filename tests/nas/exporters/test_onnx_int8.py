@@ -11,11 +11,11 @@ import pytest
 import torch
 
 from nas import data as datasets
+from nas.batches import Images
 from nas.evaluate import Evaluator
 from nas.exporters import onnx_int8
 from nas.packaging.package import Accuracy, ExportError, Package
 from nas.recipe import Recipe
-from nas.training import Images
 from search_spaces.arch import Arch
 from tests.nas.exporting import packed
 
