@@ -1,4 +1,7 @@
-"""A data set as tensors on the device, and augmentation of whole batches at once."""
+"""A data set as tensors on the device, and augmentation of whole batches at once.
+
+After cifar10-airbench (Keller Jordan): no data loader, no workers, one copy of the images.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Training one network: the data set as tensors on the device, augmentation in batches, plain loops.
-
-After cifar10-airbench (Keller Jordan): no data loader, no workers, one copy of the images.
-"""
+"""Training one network: a plain loop over batches that are on the device already (`nas.batches`)."""
 
 from __future__ import annotations
 
