@@ -219,7 +219,8 @@ def struck(folder: Path, begun: AbstractContextManager[Any]) -> tuple[Stored, in
 
 
 def test_a_killed_worker_is_replaced_and_its_candidate_tried_again(tmp_path: Path) -> None:
-    stored, victim, said = struck(tmp_path, command(tmp_path, trials=8, steps=30))
+    # enough steps that the others are not done before it has started: on a quick machine that was so
+    stored, victim, said = struck(tmp_path, command(tmp_path, trials=8, steps=400))
     assert "a worker ended by signal SIGKILL and is replaced" in said
     assert "8 trials are done" in said
     candidates = stored.candidates()
