@@ -56,10 +56,11 @@ def main() -> int:
     ways = args.ways.split(",")
     if len(ways) < 2 or not set(ways) <= set(WAYS):
         raise UserError(f"--ways are two or more of {', '.join(WAYS)}, but got {args.ways}")
+    args.threads = args.threads or max(1, (os.cpu_count() or 2) // len(ways))
     runs: list[dict[str, Any]] = []
     args.out.parent.mkdir(parents=True, exist_ok=True)
     for seed in range(args.seeds):
-        runs += side_by_side(ways, seed, args.threads or max(1, (os.cpu_count() or 2) // len(ways)))
+        runs += side_by_side(ways, seed, args.threads)
         args.out.write_text(json.dumps({"asked": asked(args), "runs": runs}, indent=1))
     print(as_text(runs, ways))
     return 0

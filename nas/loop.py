@@ -276,15 +276,14 @@ def retry(study: optuna.Study, trial: FrozenTrial) -> None:
 
 def repeated(study: optuna.Study, attrs: Mapping[str, Any]) -> set[int]:
     """Numbers of the trials that one with these attributes repeats or goes on from, to the first."""
+    trials = study.get_trials(deepcopy=False)
     found: set[int] = set()
     left = [attrs]
     while left:
         now = left.pop()
         numbers = {now[name] for name in ("retry_of", "promotes") if name in now} - found
-        if numbers:  # few trials repeat any, and reading all takes a while
-            trials = study.get_trials(deepcopy=False)
-            found |= numbers
-            left += [trials[number].user_attrs for number in numbers]
+        found |= numbers
+        left += [trials[number].user_attrs for number in numbers]
     return found
 
 

@@ -134,7 +134,9 @@ def main(argv: list[str] | None = None) -> int:
 
     from nas.report import Lines, note
 
-    engine = _engine(args, sys.argv[1:] if argv is None else argv, session.stored)
+    given = sys.argv[1:] if argv is None else argv
+    precision = search.evaluator.recipe.precision  # the study's own: workers need not measure what is faster
+    engine = _engine(args, [*given, "--precision", precision], session.stored)
     places = engine.places if engine else 1
     phases = _phases(args, limits, search, places)
     note(session.describe(limits))

@@ -55,5 +55,5 @@ def same(ours: Tensor, judge: Tensor) -> bool:
     return bool((ours - judge).abs().max() <= 1e-5 * max(1.0, float(judge.detach().abs().max())))
 
 
-def _state(network: nn.Module) -> list[tuple[str, Tensor]]:
+def named(network: nn.Module) -> list[tuple[str, Tensor]]:
     return list(network.state_dict().items())

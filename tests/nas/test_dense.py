@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from search_spaces.blocks.dense import Dense
 from search_spaces.layers import Shape
-from tests.nas.judging import _state, image, lively, norm, same
+from tests.nas.judging import image, lively, named, norm, same
 
 
 @pytest.mark.parametrize("depth", [1, 2, 4, 7])
@@ -36,7 +36,7 @@ def test_a_dense_block_is_norm_relu_1x1_norm_relu_3x3_concatenated_then_a_transi
     """The stride is the average pool behind the transition before."""
     shape = Shape(6, 8, 6)
     network, x = lively(Dense(layers=3, growth=4).layer(6, 9, stride), shape), image(shape)
-    s = dict(_state(network))
+    s = dict(named(network))
     maps = F.avg_pool2d(x, 2) if stride == 2 else x
     for name in ("layer1.new", "layer2.new", "layer3.new"):
         inner = F.conv2d(F.relu(norm(s, f"{name}.norm1", maps)), s[f"{name}.conv1.weight"])

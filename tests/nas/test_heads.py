@@ -22,7 +22,7 @@ from search_spaces.blocks.shuffle_unit import ShuffleUnit
 from search_spaces.blocks.spp_head import SppHead
 from search_spaces.layers import Shape
 from search_spaces.part import Head
-from tests.nas.judging import _state, image, lively, same
+from tests.nas.judging import image, lively, named, same
 
 # --------------------------------------------------------------------------------------------- SPP-net
 
@@ -90,7 +90,7 @@ def test_one_network_with_a_pyramid_head_reads_images_of_any_size(stage: Stage) 
 def test_global_average_pooling_is_the_mean_of_each_map_through_one_linear_layer() -> None:
     shape = Shape(12, 7, 5)
     head, x = lively(PoolHead().layer(12, 6), shape), image(shape)
-    s = dict(_state(head))
+    s = dict(named(head))
     assert same(head(x), F.linear(x.mean((2, 3)), s["classifier.weight"], s["classifier.bias"]))
 
 

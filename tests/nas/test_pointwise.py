@@ -17,7 +17,7 @@ from search_spaces.blocks.fire import Fire
 from search_spaces.blocks.inception import Inception
 from search_spaces.blocks.mlpconv import Mlpconv
 from search_spaces.layers import Conv, MaxPool, Shape, chain, concat
-from tests.nas.judging import _state, conv, image, lively, same
+from tests.nas.judging import conv, image, lively, named, same
 
 # ------------------------------------------------------------ 1×1 convolutions: NiN, GoogLeNet's bottleneck
 
@@ -26,7 +26,7 @@ def test_a_1x1_convolution_is_a_fully_connected_layer_at_each_pixel() -> None:
     """32 filters of 1×1×192 on 28×28×192, pixel by pixel through one `nn.Linear`."""
     shape = Shape(192, 28, 28)
     convolution, linear, x = lively(Conv(32, bias=True), shape), nn.Linear(192, 32), image(shape, 1)
-    linear.load_state_dict({name: value.view(linear.state_dict()[name].shape) for name, value in _state(convolution)})
+    linear.load_state_dict({name: value.view(linear.state_dict()[name].shape) for name, value in named(convolution)})
     judge = torch.empty(1, 32, 28, 28)
     with torch.no_grad():
         for row in range(28):
@@ -40,7 +40,7 @@ def test_the_naive_inception_module_concatenates_its_branches_to_28x28x256() -> 
     shape = Shape(192, 28, 28)
     layer = concat(Conv(64), Conv(128, 3), Conv(32, 5), chain(MaxPool(3, 1, 1), Conv(32)))
     network, x = lively(layer, shape), image(shape, 1)
-    one, three, five, pooled = (value for _, value in _state(network))
+    one, three, five, pooled = (value for _, value in named(network))
     around = F.pad(x, (1, 1, 1, 1), value=float("-inf"))
     shifted = [around[:, :, i : i + 28, j : j + 28] for i in range(3) for j in range(3)]
     branches = [F.conv2d(x, one), F.conv2d(x, three, padding=1), F.conv2d(x, five, padding=2)]
@@ -54,7 +54,7 @@ def test_an_inception_module_concatenates_four_branches(norm: bool) -> None:
     """1×1; 1×1 → 3×3; 1×1 → 5×5; pool → 1×1; in this order, each convolution with ReLU."""
     shape = Shape(12, 9, 8)
     network, x = lively(Inception(widths=(4, 3, 6, 2, 5, 7), norm=norm).layer(12, 22, 1), shape), image(shape)
-    s = dict(_state(network))
+    s = dict(named(network))
     judge = [
         conv(s, "one", x),
         conv(s, "three.conv", conv(s, "three.reduce", x)),
@@ -69,7 +69,7 @@ def test_an_mlpconv_is_a_multilayer_perceptron_at_every_pixel() -> None:
     """k×k convolution and ReLU, then linear, ReLU, linear, ReLU over the channels of each pixel."""
     shape = Shape(3, 9, 7)
     network, x = lively(Mlpconv(kernel=5, norm=False).layer(3, 8, 1), shape), image(shape)
-    s = dict(_state(network))
+    s = dict(named(network))
     pixels = conv(s, "conv", x).movedim(1, -1)
     for name in ("mix1", "mix2"):
         pixels = F.relu(F.linear(pixels, s[f"{name}.conv.weight"].flatten(1), s[f"{name}.conv.bias"]))
@@ -140,7 +140,7 @@ def test_an_auxiliary_classifier_pools_mixes_and_classifies() -> None:
     """To 4×4 as torchvision pools: 14 pixels in cells of 4, where the paper's windows are 5 wide and move by 3."""
     shape = Shape(16, 14, 14)
     network, x = lively(AuxHead(width=8, hidden=12).layer(16, 5), shape), image(shape)
-    s = dict(_state(network))
+    s = dict(named(network))
     vector = conv(s, "conv", F.adaptive_avg_pool2d(x, 4)).flatten(1)
     hidden = F.relu(F.linear(vector, s["hidden1.linear.weight"], s["hidden1.linear.bias"]))
     assert hidden.shape == (2, 12)
@@ -168,7 +168,7 @@ def test_a_fire_module_squeezes_expands_and_is_bypassed_where_shapes_allow(
 ) -> None:
     shape = Shape(before, 7, 6)
     network, x = lively(Fire(squeeze=0.25, bypass=bypass, norm=norm).layer(before, 16, 1), shape), image(shape)
-    s = dict(_state(network))
+    s = dict(named(network))
     inner = "fire." if any(name.startswith("fire.") for name in s) else ""
     squeezed = conv(s, f"{inner}squeeze", x)
     judge = torch.cat([conv(s, f"{inner}expand.one", squeezed), conv(s, f"{inner}expand.three", squeezed)], 1)

@@ -22,7 +22,7 @@ from search_spaces.layers import (
     conv_norm_act,
     shortcut,
 )
-from tests.nas.judging import State, _state, conv, image, lively, same
+from tests.nas.judging import State, conv, image, lively, named, same
 
 
 @pytest.mark.parametrize(("before", "stride"), [(16, 1), (12, 1), (16, 2)])
@@ -32,7 +32,7 @@ def test_a_residual_bottleneck_adds_its_input_before_the_last_relu(before: int, 
     block = Resnext(cardinality, 0.5) if cardinality else Bottleneck()
     shape = Shape(before, 8, 7)
     network, x = lively(block.layer(before, 16, stride), shape), image(shape)
-    s = {name.removeprefix("residual."): value for name, value in _state(network)}
+    s = {name.removeprefix("residual."): value for name, value in named(network)}
     middle = "path.grouped" if cardinality else "path.conv"
     hidden = conv(s, middle, conv(s, "path.reduce", x), stride, groups=cardinality or 1)
     kept = x if (before, stride) == (16, 1) else conv(s, "shortcut", x, stride, act="none")
@@ -78,10 +78,10 @@ def share(grouped: State, name: str) -> Tensor:
 
 def with_shared_weights(forms: dict[str, Layer], shape: Shape) -> dict[str, nn.Module]:
     networks = {name: lively(form, shape) for name, form in forms.items()}
-    grouped = dict(_state(networks["grouped convolution"]))
+    grouped = dict(named(networks["grouped convolution"]))
     for name, network in networks.items():
         if name != "grouped convolution":
-            network.load_state_dict({leaf: share(grouped, leaf).clone() for leaf, _ in _state(network)})
+            network.load_state_dict({leaf: share(grouped, leaf).clone() for leaf, _ in named(network)})
     return networks
 
 

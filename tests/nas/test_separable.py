@@ -14,7 +14,7 @@ from search_spaces import zoo
 from search_spaces.blocks.depthwise_separable import DepthwiseSeparable
 from search_spaces.blocks.inverted_residual import InvertedResidual
 from search_spaces.layers import Act, Shape
-from tests.nas.judging import _state, conv, image, lively, norm, same
+from tests.nas.judging import conv, image, lively, named, norm, same
 
 
 def is_affine(f: nn.Module, shape: Shape) -> bool:
@@ -32,7 +32,7 @@ def test_a_depthwise_separable_convolution_filters_each_channel_and_then_mixes(b
     """Channel by channel with its own filter; MobileNet has a ReLU between, Xception has none."""
     shape = Shape(5, 9, 8)
     network, x = lively(DepthwiseSeparable(between=between).layer(5, 7, stride), shape), image(shape)
-    s = dict(_state(network))
+    s = dict(named(network))
     filters = s["depthwise.conv.weight"]
     filtered = [F.conv2d(x[:, i : i + 1], filters[i : i + 1], None, stride, 1) for i in range(5)]
     hidden = norm(s, "depthwise.norm", torch.cat(filtered, 1))
@@ -61,7 +61,7 @@ def test_an_inverted_residual_expands_filters_and_projects_linearly(
     """ReLU6 after the expansion and the depthwise convolution, nothing after the projection or the sum."""
     shape = Shape(8, 9, 9)
     network, x = lively(InvertedResidual(expand=expand).layer(8, out, stride), shape), 4 * image(shape)
-    s = {name.removeprefix("path."): value for name, value in _state(network)}
+    s = {name.removeprefix("path."): value for name, value in named(network)}
     s["depthwise.norm.bias"] *= 8  # of the module too: some values must reach 6
     hidden = conv(s, "expand", x, act="relu6") if expand > 1 else x
     hidden = conv(s, "depthwise", hidden, stride, groups=8 * expand, act="relu6")
@@ -91,7 +91,7 @@ def test_squeeze_excitation_weighs_each_channel_by_what_all_pixels_say() -> None
     """EfficientNet's: mean, 1×1 to a quarter of the block's input, SiLU, 1×1 back, sigmoid, product."""
     shape = Shape(8, 6, 5)
     network, x = lively(InvertedResidual(expand=3, se=0.25, act="silu").layer(8, 8, 1), shape), image(shape)
-    s = {name.removeprefix("path."): value for name, value in _state(network)}
+    s = {name.removeprefix("path."): value for name, value in named(network)}
     hidden = conv(s, "depthwise", conv(s, "expand", x, act="silu"), groups=24, act="silu")
     mean = hidden.mean((2, 3))
     squeezed = F.silu(F.linear(mean, s["se.gate.reduce.weight"].flatten(1), s["se.gate.reduce.bias"]))

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from nas.build import module
 from search_spaces.blocks.shuffle_unit import ShuffleUnit
 from search_spaces.layers import Conv, Layer, Shape, Shuffle, chain
-from tests.nas.judging import State, _state, conv, image, lively, same
+from tests.nas.judging import State, conv, image, lively, named, same
 
 EXACT = settings(deadline=None, derandomize=True, max_examples=60)
 DIVISORS = st.tuples(st.integers(1, 8), st.integers(1, 8))
@@ -75,7 +75,7 @@ def shuffle_path(s: State, x: Tensor, groups: tuple[int, int], stride: int) -> T
 def test_a_shufflenet_unit_adds_its_input() -> None:
     shape = Shape(24, 7, 7)
     network, x = lively(ShuffleUnit(groups=3).layer(24, 24, 1), shape), image(shape)
-    s = {name.removeprefix("unit."): value for name, value in _state(network)}
+    s = {name.removeprefix("unit."): value for name, value in named(network)}
     assert same(network(x), F.relu(x + shuffle_path(s, x, (3, 3), 1)))
 
 
@@ -84,7 +84,7 @@ def test_a_strided_shufflenet_unit_concatenates_its_average_pooled_input(first: 
     """3×3 with stride 2; `first_groups=1` is the network's first unit, whose first 1×1 is not grouped."""
     shape = Shape(12, 8, 7)
     network, x = lively(ShuffleUnit(groups=3, first_groups=first).layer(12, 36, 2), shape), image(shape)
-    s = {name.removeprefix("unit."): value for name, value in _state(network)}
+    s = {name.removeprefix("unit."): value for name, value in named(network)}
     assert s["path.reduce.conv.weight"].shape == (9, 12 if first else 4, 1, 1)
     pooled = F.avg_pool2d(x, 3, 2, 1)
     assert same(network(x), F.relu(torch.cat([pooled, shuffle_path(s, x, (first or 3, 3), 2)], 1)))
