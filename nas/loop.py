@@ -188,8 +188,8 @@ class Search:
         for candidate in complete(self.candidates):
             if candidate.number not in kept:
                 self.dropped.add(candidate.number)
-                if candidate.weights:
-                    discard(candidate.weights)
+                if weights := candidate.weights:  # looked up once: another worker may be deleting it, too
+                    discard(weights)
 
     def _fail(self, trial: Trial, reason: str, detail: str) -> None:
         self._note(trial, reason=reason, detail=detail)

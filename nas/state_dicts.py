@@ -32,11 +32,12 @@ def best(stored: Stored, candidate: Candidate) -> tuple[dict[str, Tensor], Accur
     if rows and longer.is_file():
         seen = Accuracy(rows[0]["long"], "validation", data, candidate.pixels, samples=rows[0]["samples"])
         return _load(longer), seen
-    if candidate.weights is not None and candidate.weights.is_file() and candidate.accuracy is not None:
+    short = candidate.weights  # looked up once: a search that goes on may be deleting it
+    if short is not None and candidate.accuracy is not None:
         samples = int(candidate.curve[-1].get("samples", 0)) if candidate.curve else 0
         epochs = _epochs(candidate.recipe)
         seen = Accuracy(candidate.accuracy, "validation", data, candidate.pixels, epochs, samples or None)
-        return _load(candidate.weights), seen
+        return _load(short), seen
     raise UserError(
         f"an export needs weights, but trial {candidate.number} of {stored.name} has none: train it by "
         f"`python -m nas.train --study {stored.name} --trial {candidate.number}`, or add --untrained"

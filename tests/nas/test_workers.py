@@ -17,9 +17,10 @@ import torch
 from optuna.trial import TrialState
 
 from nas import device
-from nas.candidates import UNFINISHED
+from nas.candidates import UNFINISHED, pareto
 from nas.errors import UserError
 from nas.loop import UNDER_WAY, Limits, me
+from nas.state_dicts import best
 from nas.storage import shared
 from nas.store import Stored, connect
 from search_spaces import Arch
@@ -103,6 +104,28 @@ def test_workers_in_threads_share_a_study_without_a_repeat_or_a_trial_too_many(s
     assert len({str(c.arch) for c in candidates}) == 12
     assert "12 trials are done" in ended
     assert all(said in ("12 trials are done", f"12 trials are {UNDER_WAY}") for said in ended)
+
+
+def test_weights_that_another_worker_deletes_meanwhile_stop_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both see that a candidate left the front and that its weights are there; then one of them is quicker."""
+    run = search(tmp_path, "random")
+    looked = Path.is_file
+
+    def gone_after_a_look(path: Path) -> bool:
+        there = looked(path)
+        if path.suffix == ".safetensors":
+            path.unlink(missing_ok=True)
+        return there
+
+    monkeypatch.setattr(Path, "is_file", gone_after_a_look)
+    run.run(Limits(trials=8))
+    candidates = run.stored.candidates()
+    assert [c.state for c in candidates] == ["complete"] * 8
+    assert run.dropped
+    with pytest.raises(UserError, match="weights"):
+        best(run.stored, pareto(candidates)[0])
 
 
 def test_a_worker_that_was_taken_for_dead_gives_way(tmp_path: Path) -> None:
