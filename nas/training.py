@@ -106,6 +106,7 @@ class _Run:
         self.total = recipe.total_steps(len(self.labels))
         self.generator = torch.Generator().manual_seed(seed + rung)
         self.optimizer = make_optimizer(trainee, recipe, self.batch)
+        self.parameters = [*trainee.parameters()]  # finding them is a walk through all modules: once, not each step
         self.average = make_average(network, recipe, self.end - self.begin)
         self.forward: Callable[[Tensor], Any] = torch.compile(trainee) if recipe.compile else trainee
         self.losses: list[Tensor] = []
@@ -145,7 +146,7 @@ class _Run:
         loss = loss_of(outputs, self.labels[chosen], recipe.label_smoothing)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.trainee.parameters(), recipe.grad_clip)
+        nn.utils.clip_grad_norm_(self.parameters, recipe.grad_clip)
         self.optimizer.step()
         if self.average:
             self.average.update(self.network, step - self.begin)
