@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import math
 import tempfile
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -77,7 +78,22 @@ def packages() -> tuple[Any, Any]:
     return onnx, onnxruntime
 
 
+class _BinnedMaxPool(nn.AdaptiveMaxPool2d):
+    """Adaptive max pooling as maxima of slices: ONNX has no operator for it, nor torch before 2.14 a way around."""
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        count = cast(int, self.output_size)
+        for dim in (2, 3):  # first the rows' maxima, then theirs along the columns
+            side = input.shape[dim]
+            bins = [(i * side // count, math.ceil((i + 1) * side / count)) for i in range(count)]
+            input = torch.cat([input.narrow(dim, a, b - a).amax(dim, keepdim=True) for a, b in bins], dim)
+        return input
+
+
 def _trace(network: nn.Module, images: torch.Tensor, path: Path) -> None:
+    for part in network.modules():
+        if type(part) is nn.AdaptiveMaxPool2d:
+            part.__class__ = _BinnedMaxPool
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -51,6 +51,13 @@ def test_an_onnx_file_computes_the_same_for_any_batch(tmp_path: Path, capsys: py
     assert report["folded_cost"]["flops"] < report["cost"]["flops"]
 
 
+@pytest.mark.parametrize("bins", [1, 2, 3, 6])
+@pytest.mark.parametrize("size", [(6, 6), (7, 13), (9, 8)])
+def test_pooling_by_slices_is_adaptive_max_pooling(bins: int, size: tuple[int, int]) -> None:
+    images = torch.randn(2, 3, *size)
+    assert torch.equal(exporter._BinnedMaxPool(bins)(images), torch.nn.AdaptiveMaxPool2d(bins)(images))
+
+
 def test_a_file_that_computes_something_else_is_not_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exporter, "compare", lambda *_: Compared(0.5, 1.0))
     package = fresh(Arch.parse("r16 | conv_stem(width=8) | pool_head"), 1, 2)
