@@ -143,7 +143,6 @@ def ours(args: argparse.Namespace) -> tuple[list[list[float]], Arch]:
 
     from nas.search import main as search
     from nas.store import default_storage, open_study
-    from nas.supernet.phases import FROM
 
     with TemporaryDirectory() as folder:
         line = ["--space", args.space, "--budget", str(args.budget), "--data", args.data, "--seed", str(args.seed)]
@@ -154,7 +153,7 @@ def ours(args: argparse.Namespace) -> tuple[list[list[float]], Arch]:
         line += ["--evaluator", "supernet"] if args.way == "supernet" else []
         search(line)
         stored = open_study(default_storage(Path(folder)))
-        done = [c for c in stored.complete() if args.way != "supernet" or FROM in c.attrs]
+        done = [c for c in stored.complete() if args.way != "supernet" or c.refines is not None]
         return [[c.accuracy or 0.0, float(c.cost.flops)] for c in done], stored.best().arch
 
 

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 UNFINISHED = ("interrupted", "worker died")
 """Reasons that say nothing about the architecture: such trials are run again, and do not count."""
 
+FROM = "from"
+"""Attribute of a fine-tuned trial: the number of the trial whose network it trains from the supernet's weights."""
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -59,6 +62,11 @@ class Candidate:
     def rung(self) -> int | None:
         """The last rung that it finished, from 0."""
         return len(self.rungs) - 1 if self.rungs else None
+
+    @property
+    def refines(self) -> int | None:
+        """The trial that read this network's accuracy from a supernet, where this one trained it on from there."""
+        return self.attrs.get(FROM)
 
     @property
     def weights(self) -> Path | None:

@@ -94,14 +94,17 @@ class Stored:
     def best(self) -> Candidate:
         """The most accurate candidate, of equal ones the cheapest; raise `UserError` when there is none.
 
-        Where it was trained longer (`nas.trust`): of those that were, the most accurate by that.
+        Where it was trained longer (`nas.trust`): of those that were, the most accurate by that. Where a supernet
+        lent the accuracies: of the fine-tuned and those trained longer, the most accurate by either.
         """
         if not (ranked := self.front()):
             raise UserError(f"a study needs a finished trial for this, but {self.name} has none: run nas.search first")
-        longer = {row["number"]: row["long"] for row in self.longer()}
-        if ranked[-1].number not in longer:
+        own = {row["number"]: row["long"] for row in self.longer()}
+        tuned = {c.number: c.accuracy or 0.0 for c in self.complete() if c.refines is not None}
+        if not tuned and ranked[-1].number not in own:
             return ranked[-1]
-        return self.trial(max(longer, key=lambda number: (longer[number], -number)))
+        own |= {number: max(accuracy, own.get(number, 0.0)) for number, accuracy in tuned.items()}
+        return self.trial(max(own, key=lambda number: (own[number], -number)))
 
     def trial(self, number: int) -> Candidate:
         """The candidate of one trial; raise `UserError` when there is no such trial."""

@@ -92,10 +92,14 @@ def verdict(pairs: Sequence[Pair]) -> Verdict:
 def chosen(candidates: Sequence[Candidate], networks: int, worth: Mapping[int, float]) -> list[Candidate]:
     """Those of the most worth, the most accurate one among them, and as many spread evenly over the rest; in turns.
 
-    worth: what a candidate is taken for, by number; `nas.believed` joins what all short accuracies say.
+    worth: what a candidate is taken for, by number; `nas.believed` joins what all short accuracies say. Networks that
+    were fine-tuned come before those whose accuracy a supernet lent, and stand for what it said of them.
     """
-    most = max((c.accuracy or 0.0 for c in candidates), default=0.0)
-    ranked = sorted(candidates, key=lambda c: (c.accuracy != most, -worth[c.number], c.number))
+    refined = {c.refines for c in candidates}
+    candidates = [c for c in candidates if c.number not in refined]
+    lent = {c.number for c in candidates if c.refines is None and refined != {None}}
+    most = max((c.accuracy or 0.0 for c in candidates if c.number not in lent), default=0.0)
+    ranked = sorted(candidates, key=lambda c: (c.number in lent, c.accuracy != most, -worth[c.number], c.number))
     networks = min(networks, len(ranked))
     best, rest = ranked[: (networks + 1) // 2], ranked[(networks + 1) // 2 :]
     wanted = networks - len(best)

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from optuna.trial import Trial
 
-from nas.candidates import Candidate, pareto
+from nas.candidates import FROM, Candidate, pareto
 from nas.errors import UserError
 from nas.evaluate import Evaluator
 from nas.loop import Limits, Search
@@ -20,9 +20,6 @@ from nas.supernet.sampling import Sampling
 from nas.supernet.training import Length, Look, State, Training
 from nas.words import clock, short
 from search_spaces.arch import Arch
-
-FROM = "from"
-"""Attribute of a fine-tuned trial: the number of the trial whose network it trains from the supernet's weights."""
 
 FINETUNING = 0.4  # of the time that the supernet leaves, for the front
 FILE = "supernet.safetensors"
@@ -108,12 +105,12 @@ class FineTuning(Search):
         """(as the supernet had it, fine-tuned) of each network that was."""
         candidates = self.stored.candidates()
         by_number = {c.number: c for c in candidates}
-        return [(by_number[c.attrs[FROM]], c) for c in candidates if FROM in c.attrs and c.settled]
+        return [(by_number[c.refines], c) for c in candidates if c.refines is not None and c.settled]
 
     def next(self) -> Candidate | None:
         """The most accurate network of the supernet's front that was not fine-tuned."""
         candidates, done = self.stored.candidates(), {before.number for before, _ in self.tuned()}
-        front = pareto([c for c in candidates if FROM not in c.attrs])
+        front = pareto([c for c in candidates if c.refines is None])
         return next((c for c in reversed(front) if c.number not in done), None)
 
     def _trial(self, limits: Limits, begin: float) -> None:

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nas import trust
 from nas.candidates import weights_name
 from nas.evaluate import Evaluation
+from nas.files import keep_weights
 from nas.loop import Limits
+from nas.state_dicts import best
 from nas.store import Stored
+from nas.supernet.phases import FineTuning
 from nas.trust import Pair, chosen, known, measure, verdict
 from search_spaces.arch import Arch
 from tests.nas.searching import Oracle, search
@@ -99,6 +104,47 @@ def test_longer_training_decides_and_is_not_repeated(stored: Stored) -> None:
     again = Slow()
     assert measure(stored, again, 6) == found  # type: ignore[arg-type]
     assert not again.seen
+
+
+def test_what_was_fine_tuned_leads_over_what_a_supernet_lent(tmp_path: Path) -> None:
+    """A supernet may praise every network above what any is worth by itself."""
+
+    class Sober(Oracle):
+        def evaluate(self, arch: Arch, seed: int | None = None, on_point: object = None) -> Evaluation:
+            return replace(super().evaluate(arch, seed), accuracy=super().evaluate(arch, seed).accuracy / 2)
+
+    run = search(tmp_path, "random")
+    run.run(Limits(trials=12))
+    tuning = FineTuning(run, Sober())  # type: ignore[arg-type]
+    assert tuning.run(Limits(trials=100)) == "the front is fine-tuned"
+    stored, tuned = run.stored, [after for _, after in tuning.tuned()]
+    done = stored.complete()
+    praised = {before.number for before, _ in tuning.tuned()}
+    first = max(tuned, key=lambda c: c.accuracy or 0)
+    assert stored.best().number == first.number
+
+    picked = chosen(done, 2 * len(tuned), {c.number: c.accuracy or 0.0 for c in done})
+    assert picked[0].number == first.number
+    assert {c.number for c in picked[::2]} == {c.number for c in tuned}
+    assert not praised & {c.number for c in picked}
+
+    known_longer = {"number": 0, "long": 0.01, "samples": 640, "seconds": 1.0}
+    stored.study.set_user_attr(f"longer:{first.number}:640", known_longer | {"number": first.number})
+    assert stored.best().number == first.number  # its better weights are those of the search
+    other = next(c for c in done if c.number not in praised and c.refines is None)
+    stored.study.set_user_attr(f"longer:{other.number}:640", known_longer | {"number": other.number, "long": 0.99})
+    assert stored.best().number == other.number
+
+
+def test_the_better_of_two_state_dicts_is_taken_home(stored: Stored) -> None:
+    top = stored.front()[-1]
+    keep_weights({"head.classifier.bias": torch.ones(10)}, stored.folder / weights_name(top.number, "longer"))
+    for long, bias in ((top.accuracy or 0) + 0.01, 1), ((top.accuracy or 0) - 0.01, 0):
+        row = {"number": top.number, "long": long, "samples": 640, "seconds": 1.0}
+        stored.study.set_user_attr(f"longer:{top.number}:640", row)
+        weights, worth = best(stored, top)
+        assert weights["head.classifier.bias"][0] == bias
+        assert worth.value == max(long, top.accuracy or 0)
 
 
 def test_the_deadline_is_kept(stored: Stored) -> None:
