@@ -13,6 +13,7 @@ import sys
 import time
 import zipfile
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 from shutil import which
@@ -55,7 +56,12 @@ def served(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     make(tmp_path, 24)
     app = create(Studies([f"sqlite:///{tmp_path / 'nas.db'}"]), tmp_path / "exports")
     server = create_server(app.server, host="127.0.0.1", port=0, threads=8)
-    Thread(target=server.run, daemon=True).start()
+
+    def serve() -> None:
+        with suppress(OSError):  # closing the server takes its sockets away from under the loop
+            server.run()
+
+    Thread(target=serve, daemon=True).start()
     yield f"http://127.0.0.1:{server.effective_port}", tmp_path
     server.close()
 
