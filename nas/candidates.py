@@ -122,6 +122,12 @@ def pareto(candidates: list[Candidate]) -> list[Candidate]:
     return [done[i] for i in front([(c.accuracy or 0.0, c.cost.flops) for c in done])]
 
 
+def keepers(candidates: list[Candidate]) -> list[Candidate]:
+    """Those whose weights are kept: on the front, or on that of the fine-tuned, whatever a supernet lent to others."""
+    tuned, others = ([c for c in candidates if (c.refines is not None) is kind] for kind in (True, False))
+    return pareto(others) + pareto(tuned)
+
+
 def as_row(candidate: Candidate) -> dict[str, Any]:
     said = {name: getattr(candidate, name) for name in ("number", "state", "rung", "accuracy")}
     timings = {f"{name}_s": value for name, value in candidate.attrs.get("timings", {}).items()}

@@ -15,7 +15,7 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from nas.budgeted import BudgetedSampler, Exhausted, ask, mixed, total
-from nas.candidates import UNFINISHED, Candidate, complete, pareto, promotion, weights_name
+from nas.candidates import FROM, UNFINISHED, Candidate, complete, keepers, pareto, promotion, weights_name
 from nas.evaluate import Evaluation, Evaluator
 from nas.files import discard, keep_weights
 from nas.patience import Away
@@ -166,7 +166,8 @@ class Search:
 
     def _record(self, trial: Trial, evaluation: Evaluation, flops: int) -> None:
         """The weights first, the trial last: a trial that is complete has all of its parts."""
-        done = complete(self.candidates)
+        tuned = FROM in trial.user_attrs
+        done = [c for c in complete(self.candidates) if (c.refines is not None) is tuned]
         kept = all(c.cost.flops > flops or (c.accuracy or 0) < evaluation.accuracy for c in done)
         if kept:
             keep_weights(evaluation.weights, self.stored.folder / weights_name(trial.number))
@@ -184,7 +185,7 @@ class Search:
 
     def _drop_dominated(self) -> None:
         """Delete the weights that left the front: a night's search would fill the disk."""
-        kept = {candidate.number for candidate in pareto(self.candidates)} | self.dropped
+        kept = {candidate.number for candidate in keepers(self.candidates)} | self.dropped
         for candidate in complete(self.candidates):
             if candidate.number not in kept:
                 self.dropped.add(candidate.number)

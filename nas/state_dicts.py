@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 
 def best(stored: Stored, candidate: Candidate) -> tuple[dict[str, Tensor], Accuracy]:
-    """The weights of final training, else the better of longer training's and the search's, and what they are worth."""
+    """The weights of final training, else of longer training, else of the search, and what they are worth.
+
+    A fine-tuned network's of the search may be better than those of longer training, which begins anew.
+    """
     from nas.candidates import weights_name
     from nas.packaging.package import Accuracy
 
@@ -29,7 +32,8 @@ def best(stored: Stored, candidate: Candidate) -> tuple[dict[str, Tensor], Accur
         return _load(final), Accuracy(value, "test", data, report.get("pixels"), _epochs(recipe))
     longer = stored.folder / weights_name(candidate.number, "longer")
     rows = [row for row in stored.longer() if row["number"] == candidate.number]
-    if rows and longer.is_file() and rows[0]["long"] >= (candidate.accuracy or 0.0):
+    tuned = candidate.accuracy or 0.0 if candidate.refines is not None else 0.0
+    if rows and longer.is_file() and rows[0]["long"] >= tuned:
         seen = Accuracy(rows[0]["long"], "validation", data, candidate.pixels, samples=rows[0]["samples"])
         return _load(longer), seen
     short = candidate.weights  # looked up once: a search that goes on may be deleting it

@@ -79,7 +79,7 @@ def packages() -> tuple[Any, Any]:
 
 
 class _BinnedMaxPool(nn.AdaptiveMaxPool2d):
-    """Adaptive max pooling as maxima of slices: ONNX has no operator for it, nor torch before 2.14 a way around."""
+    """Adaptive max pooling as maxima of slices: ONNX has no operator for it, nor torch up to 2.12 a way around."""
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         count = cast(int, self.output_size)
