@@ -53,14 +53,14 @@ def prepare(site: Site, study: Study, number: int, name: str) -> tuple[str, str 
 
 def _package(study: Study, candidate: Candidate) -> tuple[Package, str]:
     """The network with its best weights, or freshly initialised where none were kept; which of them, in words."""
-    from nas.export import fresh, trained
+    from nas.packaging.sources import trained, untrained
 
     channels, classes = study.meta["in_channels"], study.meta["num_classes"]
     try:
         package = trained(study.stored, candidate, channels, classes)
     except UserError:
-        untrained = "freshly initialised: the weights of this trial were not kept"
-        return fresh(candidate.arch, channels, classes), untrained
+        note = "freshly initialised: the weights of this trial were not kept"
+        return untrained(study.stored, candidate, channels, classes), note
     return package, f"with its weights: {package.accuracy}"
 
 

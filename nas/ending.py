@@ -72,10 +72,10 @@ def _exported(stored: Stored) -> Path | None:
 
 def export_best(stored: Stored) -> Path:
     """Write the best network of a study, and the picture of its front, into its folder."""
-    from nas.export import trained
     from nas.exporters.python_module import export
     from nas.figures import write
     from nas.figures.pareto_front import data, plot
+    from nas.packaging.sources import trained
 
     meta = stored.meta
     write(plot(data(stored)), stored.folder / "front.html")

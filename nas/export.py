@@ -15,13 +15,9 @@ from search_spaces import zoo
 from search_spaces.arch import Arch
 
 if TYPE_CHECKING:
-    from nas.candidates import Candidate
     from nas.packaging.package import Package
     from nas.packaging.proof import Proof
-    from nas.store import Stored
 
-SEED = 0
-"""Of the initialisation of networks without trained weights."""
 DESCRIPTION = """\
 Take a network home as plain PyTorch – NAME.py (imports torch only), NAME.safetensors, NAME.json – or for another
 runtime by --format. A model card, NAME.md, tells costs, accuracy, data and provenance.
@@ -78,15 +74,16 @@ def main(argv: list[str] | None = None) -> int:
 
     from nas.exporters.python_module import export, write_card
     from nas.packaging.proof import prove
+    from nas.packaging.sources import fresh, published
     from nas.packaging.spec import check_name
 
     check_name(args.name)
     if args.weights:
-        package = published(args.zoo, args.weights)
+        package = published(zoo.find(args.zoo), state_dicts.read(args.weights), args.weights.name)
     else:
         usual = zoo.find(args.zoo).in_channels if args.zoo else 3
         channels, classes = args.in_channels or usual, args.num_classes or 1000
-        package = from_study(args) if arch is None else fresh(arch, channels, classes)
+        package = _of_study(args) if arch is None else fresh(arch, channels, classes)
     if args.format != "python_module":
         return _other_format(args, package)
     folder = export(package, args.out, args.name)
@@ -130,79 +127,15 @@ def _given(args: argparse.Namespace) -> Arch | None:
     return None if args.arch is None else Arch.parse(args.arch)
 
 
-# ------------------------------------------------------------------------------- what is taken home
-
-
-def published(name: str, path: Path) -> Package:
-    """A network of the zoo with the weights of its other implementation; raise `UserError` when they are not its."""
-    from nas.packaging.package import Package
-    from nas.weights import translated
-
-    network = zoo.find(name)
-    weights, in_channels, num_classes = translated(network, state_dicts.read(path))
-    assert network.judge is not None
-    origin = {"network": name, "paper": network.paper, "weights": f"{network.judge.library}'s form, from {path.name}"}
-    return Package(network.arch, in_channels, num_classes, weights, provenance=origin)
-
-
-def fresh(arch: Arch, in_channels: int, num_classes: int, **known: Any) -> Package:
-    """A network with a seeded initialisation."""
-    import torch
-
-    from nas.build import build
-    from nas.packaging.package import Package
-
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(SEED)
-        weights = build(arch, in_channels, num_classes).state_dict()
-    return Package(arch, in_channels, num_classes, weights, **known)
-
-
-def from_study(args: argparse.Namespace) -> Package:
+def _of_study(args: argparse.Namespace) -> Package:
     """The network of `--best` or `--trial`, with the best weights that there are."""
+    from nas.packaging.sources import trained, untrained
     from nas.store import open_study
 
     stored = open_study(args.storage, args.study)
     candidate, meta = cli.chosen(args, stored), stored.meta
     channels, classes = args.in_channels or meta["in_channels"], args.num_classes or meta["num_classes"]
-    if args.untrained:
-        known = {"provenance": _provenance(stored, candidate), "record": _record(stored, candidate)}
-        return fresh(candidate.arch, channels, classes, **known)
-    return trained(stored, candidate, channels, classes)
-
-
-def trained(stored: Stored, candidate: Candidate, deployed_channels: int, deployed_classes: int) -> Package:
-    """A study's network with its best weights; raise `UserError` when it has none."""
-    from nas.packaging.package import Package
-    from nas.session import images_of
-
-    weights, accuracy = state_dicts.best(stored, candidate)
-    return Package(
-        arch=candidate.arch,
-        in_channels=stored.meta["in_channels"],
-        num_classes=stored.meta["data_classes"],
-        weights=weights,
-        deployed_channels=deployed_channels,
-        deployed_classes=deployed_classes,
-        accuracy=accuracy,
-        provenance=_provenance(stored, candidate),
-        record=_record(stored, candidate),
-        images=lambda: images_of(stored, "cpu", None),
-    )
-
-
-def _provenance(stored: Stored, candidate: Candidate) -> dict[str, Any]:
-    meta = stored.meta
-    told = {name: meta.get(name) for name in ("space", "budget", "sampler", "seed")}
-    return {"study": stored.name, "trial": candidate.number, **told}
-
-
-def _record(stored: Stored, candidate: Candidate) -> dict[str, Any]:
-    meta = stored.meta
-    kept = ("data", "data_fingerprint", "licence", "classes", "mean", "std", "versions")
-    trained = (candidate.trained or {}).get("recipe")
-    record = {name: meta[name] for name in kept if name in meta}
-    return record | {"recipe": candidate.recipe} | ({"final_recipe": trained} if trained else {})
+    return (untrained if args.untrained else trained)(stored, candidate, channels, classes)
 
 
 # -------------------------------------------------------------------------------- what is reported

@@ -13,10 +13,10 @@ import pytest
 import torch
 
 from nas import export
-from nas.export import fresh
 from nas.exporters import onnx as exporter
 from nas.packaging.package import ExportError, Package
 from nas.packaging.proof import Compared
+from nas.packaging.sources import fresh
 from search_spaces import Arch
 
 # every kind of layer that a network may hold: gates, shuffles, dense connections, ceil pools, branches
