@@ -106,7 +106,8 @@ class Table:
         begin = rng.randrange(max(1, len(order) - SAMPLE + 1))
         apart = np.count_nonzero(codes[begin : begin + SAMPLE] != wanted, axis=1)
         closest = np.argpartition(apart, min(most, len(apart) - 1))[:most]
-        return order[begin + closest[np.argsort(apart[closest], kind="stable")]].tolist()
+        found: list[int] = order[begin + closest[np.argsort(apart[closest], kind="stable")]].tolist()
+        return found
 
     @cached_property
     def shuffled(self) -> tuple[NDArray[np.int64], NDArray[np.int16]]:
