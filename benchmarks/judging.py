@@ -8,8 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from macro_networks import Row
+from scipy.stats import rankdata
 
 from nas import data as datasets
 from nas import device as devices
@@ -47,6 +49,11 @@ def correlations(
         rows = {label: _judged([score[i] for i in here], truth) for label, score in scores.items()}
         found[name] = rows if len(here) >= FEWEST else {}
     return found
+
+
+def mean_ranks(*scores: Sequence[float]) -> list[float]:
+    """Scores joined without a weight to choose: the mean of a network's places."""
+    return [float(place) for place in np.mean([rankdata(score) for score in scores], axis=0)]
 
 
 def _judged(score: Sequence[float], truth: Sequence[float]) -> dict[str, Any]:

@@ -93,7 +93,10 @@ def train_missing(args: argparse.Namespace, chosen: dict[str, list[str]]) -> Non
         begin = time.process_time()
         try:
             evaluation = evaluator.evaluate(network(choices), args.seed)
-            accuracy, curve = evaluation.accuracy, [(p.samples, p.accuracy, p.loss) for p in evaluation.trained.curve]
+            accuracy = evaluation.accuracy
+            curve: list[tuple[int, float, float | str]] = [
+                (p.samples, p.accuracy, p.loss) for p in evaluation.trained.curve
+            ]
         except Failed as failure:
             accuracy, curve = 0.0, [(0, 0.0, str(failure))]
         row = {"choices": choices, "accuracy": accuracy, "core_s": time.process_time() - begin, "curve": curve}

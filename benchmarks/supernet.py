@@ -3,8 +3,9 @@
 Builds NAS-Bench-Macro's space as a supernet, trains it on CIFAR-10, judges networks with the weights that they have in
 it, and holds the ranking against the table (mean of three full trainings): `spread` are drawn uniformly over the
 table, `band` within 5 % of 60 MFLOPs, where FLOPs can say nothing. The networks are those of `ranking.py`, whose
---out is what to hold this against; beside it stands the proxy that the model hears of there. Core-seconds a candidate
-are those of the supernet shared by 100 candidates, and its judgement.
+--out is what to hold this against (--short: on the networks that it judged, too); beside it stand a proxy, and the mean
+of its ranks and the supernet's. Core-seconds a candidate are those of the supernet shared by 100 candidates, and its
+judgement.
 
 The supernet's checkpoint and each judged network are kept beside --out, so a stopped run goes on.
 
@@ -22,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from judging import as_lines, correlations, images, known
+from judging import as_lines, correlations, images, known, mean_ranks
 from macro_networks import network, read
 from nas_bench_macro import CLASSES, STRIDED, WIDTHS
 from ranking import COUNT, HINT, modelled, networks, recipe_of
@@ -82,6 +83,7 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--data", required=True, metavar="DIR", help="CIFAR-10 as a folder of images")
     result.add_argument("--out", type=Path, required=True, metavar="FILE.jsonl", help="where results are kept")
     result.add_argument("--steps", type=positive, default=1500, metavar="N", help="of the supernet, 64 images each")
+    result.add_argument("--short", type=Path, metavar="FILE.jsonl", help="what ranking.py kept of the same networks")
     result.add_argument("--strategy", default="uniform", help="how a step's networks are drawn")
     result.add_argument("--networks", choices=("develop", "report"), default="report")
     result.add_argument("--spread", type=positive, default=COUNT["spread"], metavar="N")
@@ -107,11 +109,15 @@ def trained(args: argparse.Namespace, images: Images) -> tuple[Supernet, State]:
     def look(seen: Look) -> None:
         accuracies = " ".join(f"{accuracy:.3f}" for _, accuracy in seen.accuracies)
         print(f"{seen.progress:4.0%}  {seen.state.samples} images, loss {seen.loss:.3f}, {accuracies}", flush=True)
+        spent()
+
+    def spent() -> None:
+        clock.write_text(json.dumps({"core_s": before + time.process_time() - begin}))
 
     training = Training(supernet, images, recipe, sampling, Length(steps=args.steps), checkpoint)
     if training.length.progress(training.state) < 1:
         training.run(look)
-        clock.write_text(json.dumps({"core_s": before + time.process_time() - begin}))
+        spent()
     return supernet, training.state
 
 
@@ -130,15 +136,19 @@ def summary(
     args: argparse.Namespace, table: dict[str, Any], chosen: dict[str, list[str]], seen: Images
 ) -> dict[str, Any]:
     """Rank correlations on each set, and core-seconds."""
-    done = known(args.out)
-    names = list(done)
+    done, short = known(args.out), known(args.short) if args.short else {}
+    names = [one for one in done if not short or one in short]
     accuracies = [done[one]["accuracy"] for one in names]
+    proxy = [proxies.score(network(one), [HINT], seen, 32, args.seed)[HINT] for one in names]
     scores = {
         "supernet": accuracies,
         "model of it": modelled(names, accuracies),
-        HINT: [proxies.score(network(one), [HINT], seen, 32, args.seed)[HINT] for one in names],
+        HINT: proxy,
+        f"supernet and {HINT}": mean_ranks(accuracies, proxy),
         "flops": [float(table[one].flops) for one in names],
     }
+    if short:
+        scores["short training"] = [short[one]["accuracy"] for one in names]
     spent = json.loads(args.out.with_suffix(".time.json").read_text())["core_s"]
     each = sum(done[one]["core_s"] for one in names) / len(names)
     result: dict[str, Any] = {"supernet_core_s": spent, "judging_core_s": each, "core_s": spent / SHARED_BY + each}
