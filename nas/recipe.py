@@ -185,7 +185,7 @@ QUICK = Recipe(steps=208)
 FINAL = Recipe(epochs=10, batch_size=64, ema=0.99, evaluations=10, glance=1000)
 """The final training's default (`nas.train`).
 
-Without shifts: over ten epochs of the embedded images they cost 2 to 3 % of accuracy.
+Without shifts: over ten epochs of the embedded images they cost 6 % of accuracy (`benchmarks/recipes.py`).
 """
 
 GOOGLENET = Recipe(
