@@ -106,13 +106,13 @@ def trained(args: argparse.Namespace, images: Images) -> tuple[Supernet, State]:
     before = json.loads(clock.read_text())["core_s"] if clock.is_file() else 0.0
     begin = time.process_time()
 
+    def spent() -> None:
+        clock.write_text(json.dumps({"core_s": before + time.process_time() - begin}))
+
     def look(seen: Look) -> None:
         accuracies = " ".join(f"{accuracy:.3f}" for _, accuracy in seen.accuracies)
         print(f"{seen.progress:4.0%}  {seen.state.samples} images, loss {seen.loss:.3f}, {accuracies}", flush=True)
         spent()
-
-    def spent() -> None:
-        clock.write_text(json.dumps({"core_s": before + time.process_time() - begin}))
 
     training = Training(supernet, images, recipe, sampling, Length(steps=args.steps), checkpoint)
     if training.length.progress(training.state) < 1:

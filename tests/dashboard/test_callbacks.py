@@ -210,8 +210,10 @@ def test_an_export_is_a_download_and_nothing_else_is(client: Client, tmp_path: P
     assert "freshly initialised" in said(answer["export-said"])
     address = answer["export-go"]["data"]
     got = client.http.get(address, headers=HEADERS)
-    names = zipfile.ZipFile(io.BytesIO(got.data)).namelist()
-    assert names == ["network.json", "network.md", "network.py", "network.safetensors"]
+    archive = zipfile.ZipFile(io.BytesIO(got.data))
+    assert archive.namelist() == ["network.json", "network.md", "network.py", "network.safetensors"]
+    told = json.loads(archive.read("network.json"))["provenance"]
+    assert (told["study"], told["trial"]) == ("toy", 3)
     assert "attachment" in got.headers["Content-Disposition"]
     got.close()
     for path in ("/export/x", "/export/../../etc/passwd", "/export/%2e%2e%2fpasswd", "/assets/../app.py"):
