@@ -96,7 +96,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def trained(args: argparse.Namespace, images: Images) -> tuple[Supernet, State]:
-    """The supernet after its steps; core-seconds are noted in --out's neighbour as they are spent."""
+    """The supernet after its steps; core-seconds are noted in --out's neighbour with each checkpoint."""
     torch.manual_seed(args.seed)
     supernet = Supernet(MACRO, 3, CLASSES, 32)
     feasible = Feasible(MACRO, Budget(), 3, CLASSES)
@@ -106,18 +106,18 @@ def trained(args: argparse.Namespace, images: Images) -> tuple[Supernet, State]:
     before = json.loads(clock.read_text())["core_s"] if clock.is_file() else 0.0
     begin = time.process_time()
 
-    def spent() -> None:
-        clock.write_text(json.dumps({"core_s": before + time.process_time() - begin}))
+    class Clocked(Training):
+        def save(self) -> None:
+            super().save()
+            clock.write_text(json.dumps({"core_s": before + time.process_time() - begin}))
 
     def look(seen: Look) -> None:
         accuracies = " ".join(f"{accuracy:.3f}" for _, accuracy in seen.accuracies)
         print(f"{seen.progress:4.0%}  {seen.state.samples} images, loss {seen.loss:.3f}, {accuracies}", flush=True)
-        spent()
 
-    training = Training(supernet, images, recipe, sampling, Length(steps=args.steps), checkpoint)
+    training = Clocked(supernet, images, recipe, sampling, Length(steps=args.steps), checkpoint)
     if training.length.progress(training.state) < 1:
         training.run(look)
-        spent()
     return supernet, training.state
 
 
