@@ -26,6 +26,7 @@ from nas.batches import Images
 from nas.cli import Help, positive, run
 from nas.evaluate import Evaluator
 from nas.recipe import RECIPES, Recipe
+from nas.session import LARGEST_IMAGE
 from search_spaces.arch import Arch
 from search_spaces.budget import Budget
 from search_spaces.feasible import Feasible
@@ -52,12 +53,14 @@ def main() -> int:
     largest = space.resolutions[-1]
     fixed = {"data": args.data, "reference": largest, "precision": "fp32", "seed": args.seed}
     base = RECIPES[args.recipe].with_(**{**fixed, **args.both})
-    images = Images(datasets.load(args.data, seed=0, size=base.resolution), 3, device)
+    changed = base.with_(**args.change)
+    size = LARGEST_IMAGE * max(base.resolution, changed.resolution)
+    images = Images(datasets.load(args.data, seed=0, size=size), 3, device)
     feasible, rng = Feasible(space.at(largest), Budget.parse(args.budget)), Random(args.draw_seed)
     rows = []
     for _ in range(args.networks):
         arch, cost = feasible.draw(rng)
-        pair = [trained(recipe, images, arch, args.seed) for recipe in (base, base.with_(**args.change))]
+        pair = [trained(recipe, images, arch, args.seed) for recipe in (base, changed)]
         rows.append({"arch": str(arch), "flops": cost.flops, "as it is": pair[0], "changed": pair[1]})
         if not args.json:
             told = "  ".join(f"{accuracy:.4f} ({seconds:.0f} s)" for accuracy, seconds in pair)
