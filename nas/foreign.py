@@ -107,6 +107,27 @@ TRIAL: Rules = {
     "repeat": (_whole, "a whole number"),
     "worker": (_worker, "a host, a process and when it started"),
 }
+LONGER = {"number", "long", "samples", "seconds"}
+TRAINING: Rules = {
+    "test_accuracy": NUMBER,
+    "test_std": NUMBER,
+    "kept_test_accuracy": NUMBER,
+    "accuracy": NUMBER,
+    "pixels": (_optional(_count(MOST)), f"a whole number from 1 to {MOST}"),
+    "weights": TEXT,
+    "recipe": (lambda value: isinstance(value, dict), "a recipe"),
+    "runs": (_points("seed", "accuracy", "test_accuracy", "seconds"), "runs of seed, accuracies and seconds"),
+}
+NOTES: Rules = {
+    "longer": (
+        lambda value: isinstance(value, dict) and set(value) == LONGER and _named_numbers(value),
+        "a number, accuracy, samples and seconds",
+    ),
+    "limits": (
+        lambda value: isinstance(value, dict) and all(value[name] is None or _number(value[name]) for name in value),
+        "trials and times",
+    ),
+}
 
 
 UNSAID: dict[str, Any] = {"budget": "", "data": "unknown data", "classes": [], "seed": 0, "sampler": "unknown"}
@@ -133,6 +154,16 @@ def check_trial(name: str, number: int, attrs: Mapping[str, Any]) -> None:
             raise UserError(
                 f"a trial's {link} must be an earlier trial, but trial {number} of {name} has {attrs[link]}"
             )
+
+
+def check_notes(name: str, attrs: Mapping[str, Any]) -> None:
+    """Raise `UserError` when what a study keeps of later trainings and of its latest run is of the wrong kind."""
+    for key, value in attrs.items():
+        if key.startswith("trained:"):
+            if not isinstance(value, dict) or "test_accuracy" not in value:
+                raise UserError(f"a training must say its test_accuracy, but one of {name} says {str(value)[:80]!r}")
+            _check(f"training of {name}", value, TRAINING)
+        _check(f"study {name}", {key.partition(":")[0]: value}, NOTES)
 
 
 def _check(whose: str, said: Mapping[str, Any], rules: Rules) -> None:

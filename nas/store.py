@@ -22,7 +22,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from nas.candidates import Candidate, as_row, complete, pareto, standing
 from nas.errors import UserError
-from nas.foreign import check_study, check_trial
+from nas.foreign import check_notes, check_study, check_trial
 from nas.storage import open_shared
 from search_spaces.arch import Arch
 from search_spaces.budget import Budget
@@ -52,7 +52,9 @@ class Stored:
 
     def __init__(self, study: optuna.Study, storage: str) -> None:
         self.study, self.storage, self.name = study, storage, study.study_name
-        self.meta = check_study(self.name, study.user_attrs[META])
+        attrs = study.user_attrs
+        self.meta = check_study(self.name, attrs[META])
+        check_notes(self.name, attrs)
         if (schema := self.meta.get("schema", 0)) > SCHEMA:
             raise UserError(
                 f"a study must be of schema {SCHEMA} or older, but {self.name} has {schema}: "

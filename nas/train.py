@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas import cli
@@ -14,6 +16,7 @@ from nas.search import add_training
 if TYPE_CHECKING:
     from nas.candidates import Candidate
     from nas.evaluate import Evaluation, Evaluator
+    from nas.recipe import Recipe
     from nas.store import Stored
     from search_spaces.arch import Arch
 
@@ -21,7 +24,8 @@ DESCRIPTION = """\
 Train a network that a search found, by the final recipe, and test it once.
 
 Validation data chose the network; the test split is read once a seed, here, and the report is kept
-with the study. nas.export takes these weights home.
+with the study after each: the same command goes on with the seeds that it lacks. nas.export takes these
+weights home.
 
 examples:
   python -m nas.train --study mobile-300MFLOPs-fashion-subset --best --epochs 10
@@ -49,14 +53,15 @@ def main(argv: list[str] | None = None) -> int:
     stored = open_study(args.storage, args.study)
     candidate = cli.chosen(args, stored)
     evaluator = _evaluator(args, stored, candidate.arch)
-    note(
-        f"training {candidate.arch}\non {stored.meta['data']}, {evaluator.recipe.epochs:g} epochs, {args.seeds} seed(s)"
-    )
+    recipe = evaluator.recipe
+    length = f"{recipe.steps} steps" if recipe.steps else f"{recipe.epochs:g} epochs"
+    note(f"training {candidate.arch}\non {stored.meta['data']}, {length}, {args.seeds} seed(s)")
     report = train_and_test(stored, candidate, evaluator, range(args.seed, args.seed + args.seeds))
     if args.json:
         print(json.dumps(report, indent=2))
         return 0
-    spread = f" ± {report['test_std']:.4f} over {args.seeds} seeds" if args.seeds > 1 else ""
+    seeds = len(report["seeds"])
+    spread = f" ± {report['test_std']:.4f} over {seeds} seeds" if seeds > 1 else ""
     took = f"validation {report['accuracy']:.4f}; {report['seconds']:.0f} s"
     print(f"test accuracy {report['test_accuracy']:.4f}{spread}; {took}")
     note(f"weights {report['weights']}")
@@ -77,11 +82,63 @@ def _evaluator(args: argparse.Namespace, stored: Stored, arch: Arch) -> Evaluato
     return Evaluator(recipe, images_of(stored, args.device, args.threads))
 
 
+@dataclass(frozen=True)
+class Run:
+    """What training with one seed gave: accuracies on validation and on test images, and its seconds."""
+
+    seed: int
+    accuracy: float
+    test_accuracy: float
+    seconds: float
+
+
 def train_and_test(stored: Stored, candidate: Candidate, evaluator: Evaluator, seeds: range) -> dict[str, Any]:
-    """Train once a seed, test each once, keep the weights that validate best, and note the report on the study."""
-    from nas.files import write_weights
+    """Train once a seed, test each once, keep the weights that validate best; return the report of all seeds.
+
+    The report is kept with the study after each seed, and those that it has by this recipe are not trained again.
+    Raise `UserError` when a training does not reach its end.
+    """
+    from nas.files import discard, keep_weights
     from nas.report import note
-    from nas.training import Point
+
+    runs, kept = _known(candidate, evaluator.recipe)
+    for seed in seeds:
+        if seed in {run.seed for run in runs}:
+            note(f"seed {seed} was trained before")
+            continue
+        note(f"seed {seed}")
+        evaluation = _trained(candidate.arch, evaluator, seed)
+        seconds, test = sum(evaluation.timings.values()), evaluator.test(candidate.arch, evaluation)
+        runs.append(Run(seed, evaluation.accuracy, test, seconds))
+        outdated = None
+        if _best(runs).seed == seed:
+            outdated, kept = kept, stored.folder / f"trained-{candidate.number:05d}" / f"seed-{seed}.safetensors"
+            keep_weights(evaluation.weights, kept)
+        stored.note_training(candidate.arch, _report(runs, kept, evaluator.recipe, evaluation.pixels))
+        if outdated and kept and outdated != kept and outdated.parent == kept.parent:  # a stranger's may lie anywhere
+            discard(outdated)
+    report: dict[str, Any] = stored.training_of(candidate.arch) or {}
+    return report
+
+
+def _known(candidate: Candidate, recipe: Recipe) -> tuple[list[Run], Path | None]:
+    """Runs by this recipe that the study has, and where the weights of the best lie."""
+    report = candidate.trained or {}
+    kept = Path(report["weights"]) if "runs" in report else None
+    if kept is None or not kept.is_file() or _alike(report["recipe"]) != _alike(recipe.to_json()):
+        return [], None
+    return [Run(**{each.name: row[each.name] for each in fields(Run)}) for row in report["runs"]], kept
+
+
+def _alike(recipe: dict[str, Any]) -> dict[str, Any]:
+    """What two runs must share to stand in one report: seeds are theirs, and `auto` may find another precision."""
+    return {name: value for name, value in recipe.items() if name not in ("seed", "precision")}
+
+
+def _trained(arch: Arch, evaluator: Evaluator, seed: int) -> Evaluation:
+    from nas.errors import UserError
+    from nas.report import note
+    from nas.training import Failed, Point
     from nas.words import clock
 
     def watch(point: Point) -> None:
@@ -89,30 +146,37 @@ def train_and_test(stored: Stored, candidate: Candidate, evaluator: Evaluator, s
             f"  {point.samples:>8} images  loss {point.loss:.3f}  accuracy {point.accuracy:.4f}  {clock(point.seconds)}"
         )
 
-    runs: list[Evaluation] = []
-    tests: list[float] = []
-    for seed in seeds:
-        note(f"seed {seed}")
-        runs.append(evaluator.evaluate(candidate.arch, seed, watch))
-        tests.append(evaluator.test(candidate.arch, runs[-1]))
-    best = max(range(len(runs)), key=lambda i: runs[i].accuracy)
-    folder = stored.folder / f"trained-{candidate.number:05d}"
-    weights = write_weights(runs[best].weights, folder / "weights.safetensors")
-    report = {
+    try:
+        return evaluator.evaluate(arch, seed, watch)
+    except Failed as failure:
+        raise UserError(
+            f"a network must train to the end, but with seed {seed} this one {failure.reason} ({failure.detail}): "
+            "try a smaller --lr or --batch-size; seeds that were trained before are kept"
+        ) from None
+
+
+def _best(runs: list[Run]) -> Run:
+    """The run whose weights are kept: by validation, so that test images choose nothing."""
+    return max(runs, key=lambda run: run.accuracy)
+
+
+def _report(runs: list[Run], kept: Path | None, recipe: Recipe, pixels: int) -> dict[str, Any]:
+    """What is kept of some runs of one network. Accuracies are means, unless they say of which run they are."""
+    tests = [run.test_accuracy for run in runs]
+    return {
         "test_accuracy": statistics.fmean(tests),
         "test_std": statistics.stdev(tests) if len(tests) > 1 else 0.0,
         "test_accuracies": tests,
         "accuracy": statistics.fmean(run.accuracy for run in runs),
-        "seeds": list(seeds),
-        "kept_seed": seeds[best],
-        "kept_test_accuracy": tests[best],
-        "pixels": runs[best].pixels,
-        "seconds": sum(sum(run.timings.values()) for run in runs),
-        "recipe": evaluator.recipe.to_json(),
-        "weights": str(weights),
+        "seeds": [run.seed for run in runs],
+        "kept_seed": _best(runs).seed,
+        "kept_test_accuracy": _best(runs).test_accuracy,
+        "pixels": pixels,
+        "seconds": sum(run.seconds for run in runs),
+        "recipe": recipe.to_json(),
+        "weights": str(kept),
+        "runs": [asdict(run) for run in runs],
     }
-    stored.note_training(candidate.arch, report)
-    return report
 
 
 if __name__ == "__main__":
