@@ -142,5 +142,5 @@ def as_row(candidate: Candidate) -> dict[str, Any]:
 
 
 def weights_name(number: int, kind: str = "trial") -> str:
-    """Where a trial's weights lie, in its study's folder: those of the search, or of kind `longer` (`nas.trust`)."""
+    """Where a trial's weights lie, in its study's folder: of the search, or of kind `longer-SAMPLES` (`nas.trust`)."""
     return f"weights/{kind}-{number:05d}.safetensors"

@@ -37,10 +37,11 @@ def finish(args: argparse.Namespace, stored: Stored, search: Search, run: Run) -
     if search.sampler.prefilter:
         seconds["prefilter"] = search.sampler.prefilter.seconds
     seconds["trust"] = run.trust_s
-    trusted = trust.verdict(trust.known(stored))
+    pairs = trust.known(stored)
+    trusted = trust.verdict(pairs)
     if args.json:
         more = {"ended": run.ended, "wall_s": wall_s, "spent_s": seconds, "proposals": search.proposals()}
-        more["trust"] = trust.as_json(stored, trusted)
+        more["trust"] = trust.as_json(trusted, pairs)
         more |= {"rungs": rungs(stored)} if search.evaluator.recipe.rungs > 1 else {}
         print(json.dumps(summary(stored, exported=str(exported) if exported else None, **more), indent=2))
         return 0

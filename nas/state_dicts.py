@@ -30,12 +30,11 @@ def best(stored: Stored, candidate: Candidate) -> tuple[dict[str, Tensor], Accur
         value = report.get("kept_test_accuracy", report["test_accuracy"])
         recipe = report.get("recipe", {})
         return _load(final), Accuracy(value, "test", data, report.get("pixels"), _epochs(recipe))
-    longer = stored.folder / weights_name(candidate.number, "longer")
-    rows = [row for row in stored.longer() if row["number"] == candidate.number]
     tuned = candidate.accuracy or 0.0 if candidate.refines is not None else 0.0
-    if rows and longer.is_file() and rows[0]["long"] >= tuned:
-        seen = Accuracy(rows[0]["long"], "validation", data, candidate.pixels, samples=rows[0]["samples"])
-        return _load(longer), seen
+    for row in stored.longer():
+        longer = stored.folder / weights_name(candidate.number, f"longer-{row['samples']}")
+        if row["number"] == candidate.number and longer.is_file() and row["long"] >= tuned:
+            return _load(longer), Accuracy(row["long"], "validation", data, candidate.pixels, samples=row["samples"])
     short = candidate.weights  # looked up once: a search that goes on may be deleting it
     if short is not None and candidate.accuracy is not None:
         samples = int(candidate.curve[-1].get("samples", 0)) if candidate.curve else 0

@@ -140,11 +140,11 @@ class Stored:
         """Keep what training for longer said of a candidate: its number, accuracy (`long`), samples, seconds."""
         self.study.set_user_attr(f"longer:{row['number']}:{row['samples']}", row)
 
-    def longer(self) -> list[dict[str, Any]]:
-        """What `note_longer` kept, by number; where candidates were trained for several lengths, of the longest."""
+    def longer(self, samples: int | None = None) -> list[dict[str, Any]]:
+        """What `note_longer` kept, by number, of trainings on so many `samples`: the most that any saw, unless told."""
         rows = [row for key, row in self.study.user_attrs.items() if key.startswith("longer:")]
-        most = max((row["samples"] for row in rows), default=0)
-        return sorted((row for row in rows if row["samples"] == most), key=lambda row: int(row["number"]))
+        wanted = max((row["samples"] for row in rows), default=0) if samples is None else samples
+        return sorted((row for row in rows if row["samples"] == wanted), key=lambda row: int(row["number"]))
 
     @property
     def budget(self) -> Budget:

@@ -103,7 +103,7 @@ def chosen(candidates: Sequence[Candidate], networks: int, worth: Mapping[int, f
     networks = min(networks, len(ranked))
     best, rest = ranked[: (networks + 1) // 2], ranked[(networks + 1) // 2 :]
     wanted = networks - len(best)
-    controls = [rest[round((i + 1) * (len(rest) - 1) / max(1, wanted))] for i in range(wanted)]
+    controls = [rest[(i + 1) * len(rest) // wanted - 1] for i in range(wanted)]
     turns = [one for pair in zip(best, controls, strict=False) for one in pair]
     return turns + best[len(controls) :]
 
@@ -113,10 +113,10 @@ def usual(candidates: int) -> int:
     return min(MOST, max(FEWEST, candidates // 4))
 
 
-def known(stored: Stored) -> list[Pair]:
-    """What longer trainings of this study said, of the longest kind there is."""
+def known(stored: Stored, samples: int | None = None) -> list[Pair]:
+    """What longer trainings of this study said, of those on so many `samples`, or of the longest."""
     shorts = {c.number: c.accuracy or 0.0 for c in stored.complete()}
-    return [Pair(short=shorts[row["number"]], **row) for row in stored.longer() if row["number"] in shorts]
+    return [Pair(short=shorts[row["number"]], **row) for row in stored.longer(samples) if row["number"] in shorts]
 
 
 def slower(evaluator: Evaluator, longer: float) -> Evaluator:
@@ -125,7 +125,8 @@ def slower(evaluator: Evaluator, longer: float) -> Evaluator:
 
     recipe, images = evaluator.recipe, evaluator.images
     steps = round(recipe.total_steps(len(images.data.train)) * longer)
-    return Evaluator(recipe.with_(steps=steps, rungs=1), images, evaluator.candidate_timeout * longer)
+    whole = recipe.with_(steps=steps, rungs=1, rung_resolutions=())
+    return Evaluator(whole, images, evaluator.candidate_timeout * longer)
 
 
 def measure(
@@ -136,15 +137,15 @@ def measure(
     tell: Callable[[str], None] = lambda line: None,
     space: Space | None = None,
 ) -> Verdict:
-    """Train what the study lacks of `networks` by the slower `evaluator`; return what all say together.
+    """Train what the study lacks of `networks` by the slower `evaluator`; return what all of that length say together.
 
     `deadline` is a `time.monotonic()`: a training that would pass it is not begun. Weights are kept of those that
     are the most accurate so far.
     """
     from nas.believed import of_study
 
-    samples = _samples(evaluator)
-    there = {pair.number for pair in known(stored) if pair.samples == samples}
+    samples = samples_of(evaluator)
+    there = {pair.number for pair in known(stored, samples)}
     picked = chosen(stored.complete(), networks, of_study(stored, space))
     left = [one for one in picked if one.number not in there]
     took = max((_expected(one, samples) for one in left), default=0.0)
@@ -156,7 +157,7 @@ def measure(
         said = _longer(stored, one, evaluator, samples)
         took = max(time.monotonic() - begin, took / 2)  # networks differ
         tell(f"trust {done + 1}/{len(left)}  trial {one.number}: {said}; {clock((len(left) - done - 1) * took)} left")
-    return verdict(known(stored))
+    return verdict(known(stored, samples))
 
 
 def _longer(stored: Stored, one: Candidate, evaluator: Evaluator, samples: int) -> str:
@@ -171,14 +172,14 @@ def _longer(stored: Stored, one: Candidate, evaluator: Evaluator, samples: int) 
         evaluation = evaluator.evaluate(one.arch, mixed(evaluator.recipe.seed, -1 - one.number))
     except Failed as failure:
         return str(failure)
-    if all(evaluation.accuracy > pair.long for pair in known(stored)):
-        keep_weights(evaluation.weights, stored.folder / weights_name(one.number, "longer"))
+    if all(evaluation.accuracy > pair.long for pair in known(stored, samples)):
+        keep_weights(evaluation.weights, stored.folder / weights_name(one.number, f"longer-{samples}"))
     row = {"number": one.number, "long": evaluation.accuracy, "samples": samples}
     stored.note_longer(row | {"seconds": time.monotonic() - begin})
     return f"{evaluation.accuracy:.4f} after {samples} images, {one.accuracy:.4f} before"
 
 
-def _samples(evaluator: Evaluator) -> int:
+def samples_of(evaluator: Evaluator) -> int:
     """Images that a training sees, repeats counted."""
     images = len(evaluator.images.data.train)
     return evaluator.recipe.total_steps(images) * min(evaluator.recipe.batch_size, images)
@@ -219,15 +220,16 @@ def main(argv: list[str] | None = None) -> int:
     stored.best()  # the error of a study without a finished trial
     evaluator = Evaluator(Recipe.from_json(stored.meta["recipe"]), images_of(stored, args.device, args.threads))
     networks = args.networks or usual(len(stored.complete()))
-    found = measure(stored, slower(evaluator, args.longer), networks, tell=note)
-    print(json.dumps(as_json(stored, found), indent=2) if args.json else found)
+    longer = slower(evaluator, args.longer)
+    found = measure(stored, longer, networks, tell=note)
+    print(json.dumps(as_json(found, known(stored, samples_of(longer))), indent=2) if args.json else found)
     return 0
 
 
-def as_json(stored: Stored, found: Verdict) -> dict[str, Any]:
+def as_json(found: Verdict, pairs: Sequence[Pair]) -> dict[str, Any]:
     """The verdict and the pairs behind it; undefined numbers as null."""
     values = {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in vars(found).items()}
-    return values | {"pairs": [vars(pair) for pair in known(stored)]}
+    return values | {"pairs": [vars(pair) for pair in pairs]}
 
 
 if __name__ == "__main__":

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 
 from nas import trust
 from nas.candidates import weights_name
-from nas.evaluate import Evaluation
+from nas.evaluate import Evaluation, Evaluator
 from nas.files import keep_weights
 from nas.loop import Limits
+from nas.recipe import Recipe
 from nas.state_dicts import best
 from nas.store import Stored
 from nas.supernet.phases import FineTuning
@@ -27,16 +28,17 @@ from tests.nas.searching import Oracle, search
 
 
 class Slow(Oracle):
-    """Longer training that turns the ranking of short training round."""
+    """Longer training, on `samples` images, that turns the ranking of short training round."""
 
-    def __init__(self) -> None:
+    def __init__(self, samples: int = 640, worth: float = 1.0) -> None:
         super().__init__()
-        self.images = SimpleNamespace(data=SimpleNamespace(train=range(640)))
+        self.images, self.worth = SimpleNamespace(data=SimpleNamespace(train=range(640))), worth
+        self.recipe = Recipe(steps=samples // 64)
 
     def evaluate(self, arch: Arch, seed: int | None = None, on_point: object = None) -> Evaluation:
         found = super().evaluate(arch, seed)
-        found.trained.curve[-1] = type(found.trained.curve[-1])(640, 1.0, 1 - found.accuracy, 0.2)
-        return Evaluation(1 - found.accuracy, found.trained, found.pixels, found.timings, found.weights)
+        weights = {"head.classifier.bias": torch.full((10,), float(self.recipe.steps))}
+        return Evaluation(self.worth - found.accuracy, found.trained, found.pixels, found.timings, weights)
 
 
 @pytest.fixture
@@ -82,7 +84,9 @@ def test_the_best_and_controls_are_chosen(stored: Stored) -> None:
     assert len(set(numbers)) == 6
     assert sorted((raw[n] for n in numbers), reverse=True)[:3] == ranked[:3]  # the best half
     assert min(raw[n] for n in numbers) == ranked[-1]  # controls reach to the worst
-    assert len(chosen(done, 100, raw)) == 12
+    assert {c.number for c in chosen(done, 100, raw)} == raw.keys()
+    assert {c.number for c in chosen(done, 11, raw)} < raw.keys()
+    assert len({c.number for c in chosen(done, 11, raw)}) == 11
     turned = {number: -value for number, value in raw.items()}
     assert raw[chosen(done, 6, turned)[0].number] == ranked[0]  # the most accurate is never left out
     assert ranked[-1] in [raw[c.number] for c in chosen(done, 6, turned)[:4]]  # the rest goes by worth
@@ -100,10 +104,32 @@ def test_longer_training_decides_and_is_not_repeated(stored: Stored) -> None:
         (c for c in stored.complete() if c.number in {p.number for p in known(stored)}), key=lambda c: c.accuracy or 0
     )
     assert stored.best().number == worst.number != before.number
-    assert (stored.folder / weights_name(worst.number, "longer")).is_file()
+    assert (stored.folder / weights_name(worst.number, "longer-640")).is_file()
     again = Slow()
     assert measure(stored, again, 6) == found  # type: ignore[arg-type]
     assert not again.seen
+
+
+def test_weights_are_of_the_length_that_is_told_of_them(stored: Stored) -> None:
+    """A longer training may end less well than one half as long, and a shorter one may come after it."""
+    for samples, worth in ((640, 1.0), (2560, 0.9), (1280, 1.1)):
+        found = measure(stored, Slow(samples, worth), 6)  # type: ignore[arg-type]
+        assert found.n == 6
+    assert {pair.samples for pair in known(stored)} == {2560}
+    weights, told = best(stored, stored.best())
+    assert told.samples == 2560
+    assert weights["head.classifier.bias"][0] == 2560 / 64
+    again = Slow(640)
+    measure(stored, again, 6)  # type: ignore[arg-type]
+    assert not again.seen
+
+
+def test_longer_training_is_in_one_go_on_so_many_times_the_images() -> None:
+    images = SimpleNamespace(data=SimpleNamespace(train=range(6400)))
+    rungs = Recipe(epochs=2, rungs=3, rung_resolutions=(16, 24))
+    once = trust.slower(Evaluator(rungs, images, 10.0), 3)  # type: ignore[arg-type]
+    assert (once.recipe.steps, once.recipe.rungs, once.candidate_timeout) == (600, 1, 30.0)
+    assert once.recipe.pixels(224) == rungs.resolution
 
 
 def test_what_was_fine_tuned_leads_over_what_a_supernet_lent(tmp_path: Path) -> None:
@@ -130,7 +156,7 @@ def test_what_was_fine_tuned_leads_over_what_a_supernet_lent(tmp_path: Path) -> 
     assert not praised & {c.number for c in picked}
 
     def trained_longer(number: int, long: float) -> None:
-        keep_weights({"head.classifier.bias": torch.ones(10)}, stored.folder / weights_name(number, "longer"))
+        keep_weights({"head.classifier.bias": torch.ones(10)}, stored.folder / weights_name(number, "longer-640"))
         row = {"number": number, "long": long, "samples": 640, "seconds": 1.0}
         stored.study.set_user_attr(f"longer:{number}:640", row)
 
