@@ -17,7 +17,8 @@ from search_spaces.cost import Cost
 if TYPE_CHECKING:
     from nas.store import Stored
 
-UNFINISHED = ("interrupted", "worker died")
+INTERRUPTED, DIED = "interrupted", "worker died"
+UNFINISHED = (INTERRUPTED, DIED)
 """Reasons that say nothing about the architecture: such trials are run again, and do not count."""
 
 FROM = "from"

@@ -60,7 +60,8 @@ def run(main: Callable[[], int]) -> None:
     except OSError as error:
         if not disk_trouble(error):
             raise
-        print(f"error: the disk must be writable, but {error.filename or 'it'} says: {error.strerror}", file=sys.stderr)
+        where = error.filename or "the disk"
+        print(f"error: files must be readable and writable, but {where} says: {error.strerror}", file=sys.stderr)
         code = 2
     sys.exit(code)
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
 
+from nas.candidates import Candidate
 from nas.errors import UserError
 from nas.loop import UNDER_WAY, Limits, Search
 from nas.patience import PATIENCE_S, patiently
@@ -102,6 +103,7 @@ class Crew:
         self.left: dict[int, str] = {}  # places whose worker ended for good, and what it said
         self.told = {c.number for c in self.search.stored.candidates() if c.state not in ("running", "waiting")}
         self.started: set[int] = set()
+        self.names: set[str] = set()  # of all workers that were started: a study may have those of other machines
 
     def run(self) -> str:
         """Search until a limit is reached; return which one it was. Raise `UserError` when workers cannot live."""
@@ -115,7 +117,7 @@ class Crew:
                 for place in range(self.engine.places):
                     idle = place not in self.workers and place not in self.left
                     if not over and idle and len(self.workers) < self._needed():
-                        self.workers[place] = self.engine.start(place, self._limits())
+                        self._start(place)
                 if over:
                     self._dismiss()
                 if not self.workers:
@@ -131,11 +133,15 @@ class Crew:
 
     # ------------------------------------------------------------------------------------ workers
 
+    def _start(self, place: int) -> None:
+        worker = self.workers[place] = self.engine.start(place, self._limits())
+        self.names.add(worker.name)
+
     def _needed(self) -> int:
-        """How many workers may have something to do."""
+        """How many workers may have something to do: one at least, which then says why it is over."""
         if self.limits.trials is None:
             return self.engine.places
-        return self.search._missing(self.limits.trials)
+        return max(1, self.search._missing(self.limits.trials))
 
     def _limits(self) -> list[str]:
         """What is left of the limits, as arguments."""
@@ -204,7 +210,13 @@ class Crew:
                 self.search.reporter.started(c.number, c.arch, c.cost.flops)
             elif c.state not in ("running", "waiting") and c.number not in self.told:
                 self.told.add(c.number)
-                self.deaths = 0 if c.settled and c.reason != "error" else self.deaths
-                self.search.seconds.append((c.seconds or 0.0) / self.engine.places)  # so often one ends
-                self.search.timings.append(c.attrs.get("timings", {}))
+                if c.settled and c.attrs.get("worker", {}).get("name") in self.names:
+                    self._count(c)
                 self.search._tell_reporter(c.number, self.limits, self.begin)
+
+    def _count(self, c: Candidate) -> None:
+        """Take note of what a candidate took that one of these workers trained."""
+        self.deaths = 0 if c.reason != "error" else self.deaths
+        seconds = (c.seconds or 0.0) - c.attrs.get("before_s", 0.0)
+        self.search.seconds.append(seconds / self.engine.places)  # so often one ends
+        self.search.timings.append(c.attrs.get("timings", {}))

@@ -81,6 +81,7 @@ def train(args: argparse.Namespace, items: list[Item], kind: str, name: str, ref
     meta = about({**chosen, **deployed}, recipe, data, device, args.results / name)
     stored = create_study(storage, name, meta, optuna.samplers.RandomSampler(seed=0))
     require_same(stored, meta)
+    stored.settle(args.results)
     evaluator = Evaluator(Recipe.from_json(stored.meta["recipe"]), Images(data, 3, device), args.candidate_timeout)
     worker = Listed(stored, items, evaluator)
     total = worker.done() + len(worker.missing())

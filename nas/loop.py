@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -15,11 +14,22 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from nas.budgeted import BudgetedSampler, Exhausted, ask, mixed, total
-from nas.candidates import FROM, UNFINISHED, Candidate, complete, keepers, pareto, promotion, weights_name
+from nas.candidates import (
+    DIED,
+    FROM,
+    INTERRUPTED,
+    UNFINISHED,
+    Candidate,
+    complete,
+    keepers,
+    pareto,
+    promotion,
+    weights_name,
+)
 from nas.evaluate import Evaluation, Evaluator
 from nas.files import discard, keep_weights
 from nas.patience import Away
-from nas.processes import runs, start_time
+from nas.processes import place, runs, start_time
 from nas.storage import shared
 from nas.store import Stored
 from nas.training import Failed, Point
@@ -117,8 +127,8 @@ class Search:
             self._fail(trial, "nothing left", str(why))
             raise
         except KeyboardInterrupt:
-            self._fail(trial, "interrupted", "Ctrl-C")
-            retry(self.study, self.study.trials[trial.number])
+            self._fail(trial, INTERRUPTED, "Ctrl-C")
+            queue_again(self.study, self.study.trials[trial.number])
             raise
         except BaseException as error:
             self._fail(trial, "error", f"{type(error).__name__}: {error}"[:500])
@@ -215,8 +225,7 @@ class Search:
             return f"{limits.trials} trials are done"
         if limits.trials is not None and self._begun() >= limits.trials:
             return f"{limits.trials} trials are {UNDER_WAY}"
-        expected = sum(self.seconds) / len(self.seconds) if self.seconds else 0.0
-        if limits.timeout is not None and elapsed + expected > limits.timeout:
+        if limits.timeout is not None and elapsed + (self._pace() or 0.0) > limits.timeout:
             return f"the time limit of {limits.timeout:.0f} s is reached"
         return ""
 
@@ -224,11 +233,15 @@ class Search:
         candidate = self.stored.trial(number)
         done, front = self.done(), {c.number for c in pareto(self.candidates)}
         left: list[float] = []
-        if limits.trials is not None:
-            left.append(self._missing(limits.trials) * sum(self.seconds) / len(self.seconds))
+        if limits.trials is not None and (pace := self._pace()) is not None:
+            left.append(self._missing(limits.trials) * pace)
         if limits.timeout is not None:
             left.append(limits.timeout - (time.monotonic() - begin))
         self.reporter.finished(candidate, done, number in front, max(0.0, min(left)) if left else None)
+
+    def _pace(self) -> float | None:
+        """Seconds in which this run finishes a trial; None before the first."""
+        return sum(self.seconds) / len(self.seconds) if self.seconds else None
 
     def _missing(self, trials: int) -> int:
         """Trials still to do."""
@@ -259,20 +272,30 @@ class Search:
         """Fail a dead worker's trial and queue it once more, unless another worker does so at this moment."""
         storage = shared(self.study)
         try:
-            storage.note(trial._trial_id, {"reason": "worker died"})
+            storage.note(trial._trial_id, {"reason": DIED})
             storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
         except UpdateFinishedTrialError:
             return False
-        retry(self.study, trial)
+        if not _deadly(self.study, trial):
+            queue_again(self.study, trial)
         return True
 
 
-def retry(study: optuna.Study, trial: FrozenTrial) -> None:
-    """Queue a broken trial's architecture once more, unless it was the second attempt already."""
+def queue_again(study: optuna.Study, trial: FrozenTrial) -> None:
+    """Queue a broken trial's architecture once more."""
     queued = trial.system_attrs.get("fixed_params")  # of a trial that broke before it had an architecture
-    params = trial.params if "arch" in trial.user_attrs else queued
-    if params and "retry_of" not in trial.user_attrs:
+    if params := trial.params if "arch" in trial.user_attrs else queued:
         study.enqueue_trial(params, user_attrs={"retry_of": trial.number} | promotion(trial))
+
+
+def _deadly(study: optuna.Study, trial: FrozenTrial) -> bool:
+    """Whether a worker died of the same candidate before: an interrupted one did not."""
+    trials, before = study.get_trials(deepcopy=False), trial
+    while "retry_of" in before.user_attrs:
+        before = trials[before.user_attrs["retry_of"]]
+        if before.user_attrs.get("reason") == DIED:
+            return True
+    return False
 
 
 def repeated(study: optuna.Study, attrs: Mapping[str, Any]) -> set[int]:
@@ -290,16 +313,16 @@ def repeated(study: optuna.Study, attrs: Mapping[str, Any]) -> set[int]:
 
 def me() -> dict[str, Any]:
     """This process, told apart from a later one of the same number by its start time."""
-    found = {"host": socket.gethostname(), "pid": os.getpid(), "started": start_time(os.getpid())}
+    found = {"host": place(), "pid": os.getpid(), "started": start_time(os.getpid())}
     return found | ({"name": os.environ[NAME]} if NAME in os.environ else {})
 
 
 def _alive(trial: FrozenTrial) -> bool:
-    """Whether a running trial's worker is; one on another host is until it said it would be done."""
+    """Whether a running trial's worker is; one on another host, or in another container, is until it would be done."""
     worker = trial.user_attrs.get("worker")
     if worker is None:
         begun = trial.datetime_start.timestamp() if trial.datetime_start else 0.0
         return time.time() - begun < ORPHAN_S
-    if worker["host"] != socket.gethostname():
+    if worker["host"] != place():
         return time.time() < (worker.get("until") or math.inf)
     return runs(worker["pid"]) and bool(worker["started"] == start_time(worker["pid"]))

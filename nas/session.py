@@ -114,6 +114,7 @@ def open_session(args: argparse.Namespace, feasible: Feasible) -> Session:
     meta = about({**space, **deployed, "seed": args.seed}, recipe, data, device, args.results / name)
     stored = create_study(args.storage or default_storage(args.results), name, meta, sampler)
     require_same(stored, meta)
+    stored.settle(args.results)
     kept = Recipe.from_json(stored.meta["recipe"])
     evaluator = Evaluator(kept, images, args.candidate_timeout)
     worker = Search if kept.rungs == 1 else Halving

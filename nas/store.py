@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Container
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 META = "nas"
 SCHEMA = 1  # of what a study keeps; raised when an older release could no longer read it rightly
 RESULTS = Path("results")  # as nas.cli.STORAGE says it
+SQLITE = "sqlite:///"
 LOCK_WAIT_S = 60  # how long a writer waits for another worker's transaction in SQLite
 STATES = {TrialState.COMPLETE: "complete", TrialState.FAIL: "failed", TrialState.PRUNED: "stopped"}
 
@@ -44,7 +46,7 @@ class Unreachable(UserError):
 
 def default_storage(results: Path = RESULTS) -> str:
     """The SQLite file that studies go to unless told otherwise."""
-    return f"sqlite:///{results / 'nas.db'}"
+    return f"{SQLITE}{results / 'nas.db'}"
 
 
 class Stored:
@@ -61,13 +63,27 @@ class Stored:
                 "it was made by a newer release of nas-explorer, which reads it"
             )
         self._finished: dict[int, Candidate] = {}
+        file = storage.removeprefix(SQLITE)
+        self.here = (RESULTS if file == storage else Path(file).parent) / self.name
 
     @property
     def folder(self) -> Path:
-        """Where the study's weights and exports lie."""
-        recorded, here = Path(self.meta["folder"]), RESULTS / self.name
-        moved = here.exists() and not recorded.exists()  # the results folder was brought here
-        return here if moved or here.resolve() == recorded else recorded
+        """Where the study's weights and exports lie: where it was made, or `here` if they were brought along."""
+        recorded = Path(self.meta["folder"])
+        moved = self.here.exists() and not recorded.exists()
+        return self.here if moved or self.here.resolve() == recorded else recorded
+
+    def settle(self, results: Path | None = None) -> None:
+        """See to it that the folder can be written, before hours of training end in it; raise `UserError` if not.
+
+        A machine that cannot make the folder of the one that made the study takes its own, below `results`.
+        """
+        self.here = results / self.name if results else self.here
+        recorded = Path(self.meta["folder"])
+        if not self.folder.exists():
+            with suppress(UserError):
+                writable_folder(recorded)
+        writable_folder(recorded if recorded.exists() else self.here)
 
     @cached_property
     def _trained(self) -> dict[str, Any]:
@@ -243,7 +259,7 @@ def writable_folder(folder: Path) -> Path:
 
 def open_study(storage: str, name: str | None = None) -> Stored:
     """Open a study by name, or the only one there is; raise `UserError` that lists what is there."""
-    if storage.startswith("sqlite:///") and not Path(storage.removeprefix("sqlite:///")).is_file():
+    if storage.startswith(SQLITE) and not Path(storage.removeprefix(SQLITE)).is_file():
         raise UserError(f"a study's storage must exist, but there is no {storage}: run nas.search, or give --storage")
     backend = connect(storage)
     known = study_names(backend)

@@ -51,6 +51,7 @@ def main(argv: list[str] | None = None) -> int:
     from nas.store import open_study
 
     stored = open_study(args.storage, args.study)
+    stored.settle()
     candidate = cli.chosen(args, stored)
     evaluator = _evaluator(args, stored, candidate.arch)
     recipe = evaluator.recipe

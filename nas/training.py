@@ -123,7 +123,7 @@ class _Run:
                 self.trained.training_s += time.perf_counter() - self.clock
                 on_point(self._measure(step))
                 self.clock = time.perf_counter()
-            if time.monotonic() > deadline:
+            if step < self.end and time.monotonic() > deadline:
                 raise Failed("timed out", f"after {step} of {self.total} steps")
         return self.trained
 

@@ -218,6 +218,7 @@ def main(argv: list[str] | None = None) -> int:
         raise UserError(f"--longer must be more than 1, but got {args.longer:g}: 2 trains twice as long")
     stored = open_study(args.storage, args.study)
     stored.best()  # the error of a study without a finished trial
+    stored.settle()
     evaluator = Evaluator(Recipe.from_json(stored.meta["recipe"]), images_of(stored, args.device, args.threads))
     networks = args.networks or usual(len(stored.complete()))
     longer = slower(evaluator, args.longer)

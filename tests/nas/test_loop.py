@@ -9,11 +9,14 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from nas.errors import UserError
 from nas.evaluate import Evaluation
-from nas.loop import Limits, me
+from nas.loop import GRACE_S, Limits, me
+from nas.store import Stored
 from nas.training import Failed, Point
 from search_spaces import Arch
 from tests.nas.searching import Oracle, accuracy, search
@@ -170,3 +173,70 @@ def test_a_running_trial_can_be_watched(tmp_path: Path) -> None:
     assert limits["trials"] == 1
     assert before <= limits["begun"] <= time.time()
     assert limits["until"] == limits["begun"] + 60
+
+
+def test_a_run_ends_before_a_trial_that_would_pass_its_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr("nas.loop.time", SimpleNamespace(monotonic=lambda: now[0], time=time.time))
+
+    def ten_seconds(arch: Arch) -> None:
+        now[0] += 10
+
+    left: list[float | None] = []
+    run = search(tmp_path, "random", oracle=Oracle(ten_seconds))
+    run.reporter.finished = lambda c, done, on_front, seconds: left.append(seconds)  # type: ignore[method-assign]
+    assert run.run(Limits(trials=4, timeout=25)) == "the time limit of 25 s is reached"
+    assert len(run.stored.complete()) == 2
+    assert left == [15, 5]
+    again = search(tmp_path, "random", oracle=Oracle(ten_seconds))
+    again.reporter.finished = lambda c, done, on_front, seconds: left.append(seconds)  # type: ignore[method-assign]
+    assert again.run(Limits(trials=4)) == "4 trials are done"
+    assert left[2:] == [10, 0]
+
+
+def test_an_interrupt_says_nothing_of_a_candidate_however_often(tmp_path: Path) -> None:
+    def stop(arch: Arch) -> None:
+        raise KeyboardInterrupt
+
+    for _ in range(3):
+        assert search(tmp_path, "random", oracle=Oracle(stop)).run(Limits(trials=1)) == "interrupted"
+    run = search(tmp_path, "random")
+    run.run(Limits(trials=1))
+    candidates = run.stored.candidates()
+    assert [c.state for c in candidates] == ["failed"] * 3 + ["complete"]
+    assert len({str(c.arch) for c in candidates}) == 1
+
+
+def test_whether_a_worker_lives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = search(tmp_path, "random")
+    for worker in (
+        me(),
+        me() | {"started": "1"},  # another process has its number by now
+        me() | {"host": "elsewhere"},
+        me() | {"host": "elsewhere", "until": time.time() - 1},
+    ):
+        run.study.ask().set_user_attr("worker", worker)
+    run.study.ask()
+    assert run.revive() == [1, 3]
+    begun = time.time()
+    monkeypatch.setattr("nas.loop.time", SimpleNamespace(monotonic=time.monotonic, time=lambda: begun + 61))
+    assert run.revive() == [4]  # without a worker's name for so long, it was killed between two writes
+    run.evaluator.candidate_timeout = 10.0
+    assert run._until() == begun + 61 + 20 + GRACE_S
+
+
+def test_a_machine_that_cannot_make_the_first_ones_folder_takes_its_own(tmp_path: Path) -> None:
+    run = search(tmp_path, "random")
+    run.run(Limits(trials=1))
+    stored, made = run.stored, run.stored.folder
+    made.rename(tmp_path / "gone")
+    tmp_path.joinpath("file").touch()
+    stored.meta["folder"] = str(tmp_path / "file" / "toy")  # below a file no folder can be made, by root either
+    stored.settle(tmp_path / "mine")
+    assert stored.folder == tmp_path / "mine" / "toy"
+    run.run(Limits(trials=8))
+    assert [*(tmp_path / "mine" / "toy" / "weights").iterdir()]
+    tmp_path.joinpath("gone").rename(tmp_path / "toy")
+    assert Stored(run.study, stored.storage).folder == made  # where they are brought to lie beside the database
+    with pytest.raises(UserError, match="results need a folder that can be written"):
+        stored.settle(tmp_path / "file")

@@ -15,14 +15,17 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from optuna.trial import TrialState
 from rich.console import Console
 
 from nas import halving
 from nas import search as search_command
 from nas.batches import Images
+from nas.candidates import DIED
 from nas.evaluate import Checkpoint, Evaluation, Evaluator
 from nas.halving import FOLDER, Halving
 from nas.loop import Limits, Reporter, Search
+from nas.patience import Away
 from nas.recipe import Recipe
 from nas.report import Lines, rungs, stopped
 from nas.rungs import Reached, bands, corrected, places, promotable, ranked, share
@@ -259,15 +262,19 @@ def test_an_interrupted_promotion_comes_first_next_time(tmp_path: Path) -> None:
     assert Counter(c.rung for c in settled) == {0: 6, 1: 2, 2: 1}
 
 
-def test_a_promotion_that_breaks_twice_leaves_its_candidate_where_it_stopped(tmp_path: Path) -> None:
-    def interrupt(arch: Arch, rung: int) -> None:
+def test_a_promotion_that_kills_two_workers_leaves_its_candidate_where_it_stopped(tmp_path: Path) -> None:
+    def die(arch: Arch, rung: int) -> None:
         if rung == 1:
-            raise KeyboardInterrupt
+            raise Away("as dead as can be: what it had in hand is not put down")
 
     for _ in range(2):
-        assert climbing(tmp_path, oracle=Oracle(interrupt)).run(Limits(trials=9)) == "interrupted"
+        run = climbing(tmp_path, oracle=Oracle(die))
+        with pytest.raises(Away):
+            run.run(Limits(trials=9))
+        (left,) = run.study.get_trials(states=(TrialState.RUNNING,))
+        assert run._bury(left)
     run = climbing(tmp_path)
-    broken = [c for c in run.stored.candidates() if c.reason == "interrupted"]
+    broken = [c for c in run.stored.candidates() if c.reason == DIED]
     assert len(broken) == 2
     stopped_at = broken[0].attrs["promotes"]
     assert [c.state for c in run.stored.candidates() if c.number == stopped_at] == ["stopped"]
