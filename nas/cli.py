@@ -110,8 +110,8 @@ def add_listed(result: argparse.ArgumentParser, name: str) -> None:
     study.add_argument("--storage", metavar="URL", help="an Optuna storage (default: an SQLite file in --results)")
     study.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="studies and exports")
     study.add_argument("--like", metavar="STUDY", help="data, recipe and seed of this study of a search")
-    study.add_argument("--seed", type=int, default=0, help="of weights and batches")
-    study.add_argument("--candidate-timeout", type=float, default=3600.0, metavar="S", help="seconds of one network")
+    study.add_argument("--seed", type=int, metavar="N", help="of weights and batches (default: 0)")
+    study.add_argument("--candidate-timeout", type=duration, default=3600.0, metavar="TIME", help="of one network: 1h")
 
 
 def add_choice(parser: argparse.ArgumentParser) -> None:
@@ -142,6 +142,20 @@ def positive(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 10**9:
         raise argparse.ArgumentTypeError(f"a whole number of at least 1 is needed, but got {text!r}")
     return int(text)
+
+
+def natural(text: str) -> int:
+    """A whole number of at least 0."""
+    return 0 if text.isdecimal() and int(text) == 0 else positive(text)
+
+
+def duration(text: str) -> float:
+    """Seconds of '90', '90s', '30m', '8h' or '1h30m'."""
+    found = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m(?:in)?)?(?:(\d+)s?)?", text.strip().lower().replace(" ", ""))
+    seconds = sum(int(n or 0) * unit for n, unit in zip(found.groups(), (3600, 60, 1), strict=True)) if found else 0
+    if not seconds:
+        raise argparse.ArgumentTypeError(f"a time reads like 90s, 30m or 1h30m, but got {text!r}")
+    return float(seconds)
 
 
 def _budget(text: str) -> Budget:

@@ -24,6 +24,11 @@ class Run:
     trust_s: float
     workers: int
 
+    @property
+    def code(self) -> int:
+        """The command's exit code."""
+        return 130 if self.ended == "interrupted" else 0
+
     def overhead(self, wall_s: float, of: dict[str, float]) -> float:
         """The part of the wall time that was neither training nor validation; `of`: their seconds, over all workers."""
         return 1 - ((of["training"] + of["validation"]) / self.workers + self.trust_s) / wall_s
@@ -44,7 +49,7 @@ def finish(args: argparse.Namespace, stored: Stored, search: Search, run: Run) -
         more["trust"] = trust.as_json(trusted, pairs)
         more |= {"rungs": rungs(stored)} if search.evaluator.recipe.rungs > 1 else {}
         print(json.dumps(summary(stored, exported=str(exported) if exported else None, **more), indent=2))
-        return 0
+        return run.code
     note(
         f"\n{run.ended} after {wall_s:.0f} s: training {seconds['training']:.0f} s, "
         f"validation {seconds['validation']:.0f} s, longer training {run.trust_s:.0f} s, "
@@ -59,7 +64,7 @@ def finish(args: argparse.Namespace, stored: Stored, search: Search, run: Run) -
     if args.trust != 0:
         note(f"\n{trusted}")
     note(_next_steps(args, stored, exported))
-    return 0
+    return run.code
 
 
 def _exported(stored: Stored) -> Path | None:

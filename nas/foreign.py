@@ -86,6 +86,7 @@ STUDY: Rules = REQUIRED | {
     "sampler": TEXT,
     "prefilter": TEXT,
     "evaluator": TEXT,
+    "latency_table": TEXT,
     "device": TEXT,
     "licence": TEXT,
 }
@@ -104,6 +105,7 @@ TRIAL: Rules = {
     "latency_ms": NUMBER,
     "retry_of": (_whole, "a trial's number"),
     "promotes": (_whole, "a trial's number"),
+    "from": (_whole, "a trial's number"),
     "repeat": (_whole, "a whole number"),
     "worker": (_worker, "a host, a process and when it started"),
 }
@@ -149,7 +151,7 @@ def check_study(name: str, meta: object) -> dict[str, Any]:
 def check_trial(name: str, number: int, attrs: Mapping[str, Any]) -> None:
     """Raise `UserError` when what a trial says is of the wrong kind, or names a trial that cannot have come before."""
     _check(f"trial {number} of {name}", attrs, TRIAL)
-    for link in ("retry_of", "promotes"):
+    for link in ("retry_of", "promotes", "from"):
         if link in attrs and not 0 <= attrs[link] < number:
             raise UserError(
                 f"a trial's {link} must be an earlier trial, but trial {number} of {name} has {attrs[link]}"

@@ -23,6 +23,9 @@ from nas.session import LARGEST_IMAGE, about, chosen_recipe, require_same
 from nas.store import Stored, create_study, default_storage, open_study, writable_folder
 from search_spaces.arch import Arch
 
+OWN = ("data", "epochs", "steps", "train_resolution", "batch_size", "lr", "compile", "seed")
+"""Arguments that say what `--like` takes from a study."""
+
 
 @dataclass(frozen=True)
 class Item:
@@ -97,7 +100,13 @@ def train(args: argparse.Namespace, items: list[Item], kind: str, name: str, ref
 def _recipe(args: argparse.Namespace, storage: str, arch: Arch) -> tuple[Recipe, int]:
     """The command line's recipe and seed, or those of the study that `--like` names."""
     if args.like is None:
-        return chosen_recipe(args, arch), args.seed
+        recipe = chosen_recipe(args, arch)
+        return recipe, recipe.seed
+    if given := [f"--{name.replace('_', '-')}" for name in OWN if getattr(args, name) is not None]:
+        raise UserError(
+            f"--like takes data, recipe and seed of the study {args.like}, but got {', '.join(given)} beside it: "
+            "leave out one or the other"
+        )
     like = open_study(storage, args.like)
     if like.meta["in_channels"] != 3:
         raise UserError(f"listed networks train in 3 channels, but {args.like} has {like.meta['in_channels']}")

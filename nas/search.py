@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import re
 import sys
 import time
 from dataclasses import replace
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nas import cli, trust
-from nas.cli import positive
+from nas.cli import duration, natural, positive
 from nas.garbage import uncollected
 from nas.latency.budgets import within
 
@@ -79,11 +78,11 @@ def parser() -> argparse.ArgumentParser:
         "--supernet-share", type=float, default=0.5, metavar="X", help="part of --timeout that the supernet trains for"
     )
     study.add_argument("--seeds-from", metavar="SPEC", help="first trials: zoo:mobilenet_v2,… (see nas.zoo)")
-    study.add_argument("--seed", type=int, default=0, help="of proposals, weights and batches")
+    study.add_argument("--seed", type=int, metavar="N", help="of proposals, weights and batches (default: 0)")
     add_training(result)
     study.add_argument(
-        "--trust", type=int, metavar="N", help="networks trained longer at the end, to see how far short training can "
-        "be trusted (default: a quarter of them, 6 to 16; 0 for none; a quarter of --timeout is left for it)"
+        "--trust", type=natural, metavar="N", help="networks trained longer at the end, to see how far short training "
+        "can be trusted (default: a quarter of them, 6 to 16; 0 for none; a quarter of --timeout is left for it)"
     )  # fmt: skip
     workers = result.add_argument_group(
         "workers", "processes on one study; to join from another machine, run the same command there with the same "
@@ -102,27 +101,21 @@ def add_training(result: argparse.ArgumentParser, recipe: str = "quick", data: b
     """How networks are trained."""
     group = result.add_argument_group("training")
     if data:
-        about = "a data set's name (fashion-subset, cifar10, …), or a folder with one sub-folder a class"
-        group.add_argument("--data", default="fashion-subset", help=about)
-    group.add_argument("--recipe", default=recipe, help="quick, standard, final, googlenet or a JSON file of a recipe")
+        about = "a data set's name (default: fashion-subset; cifar10, …), or a folder with one sub-folder a class"
+        group.add_argument("--data", metavar="NAME|DIR", help=about)
+    group.add_argument(
+        "--recipe", default=recipe, help="quick (208 steps), standard (600 steps), final (10 epochs), "
+        "googlenet (its paper's) or a JSON file of a recipe; what else is given here changes it"
+    )  # fmt: skip
     group.add_argument("--epochs", type=float, metavar="X", help="passes over the training data, may be a fraction")
     group.add_argument("--steps", type=positive, metavar="N", help="optimizer steps, instead of epochs")
     group.add_argument("--train-resolution", type=positive, metavar="PX", help="pixels of training images")
-    group.add_argument("--batch-size", type=positive, metavar="N")
+    group.add_argument("--batch-size", type=positive, metavar="N", help="images of a step; at least 2")
     group.add_argument("--lr", type=float, help="peak learning rate for a batch of 64")
-    group.add_argument("--precision", choices=("auto", "fp32", "bf16"))
+    group.add_argument("--precision", choices=("auto", "fp32", "bf16"), help="auto: what the device trains faster in")
     group.add_argument("--compile", action="store_true", default=None, help="torch.compile: for long training on a GPU")
     group.add_argument("--device", default="auto", help="cuda, cuda:1, mps, cpu")
     group.add_argument("--threads", type=positive, metavar="N", help="of the CPU (default: OMP_NUM_THREADS, or all)")
-
-
-def duration(text: str) -> float:
-    """Seconds of '90', '90s', '30m', '8h' or '1h30m'."""
-    found = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m(?:in)?)?(?:(\d+)s?)?", text.strip().lower().replace(" ", ""))
-    seconds = sum(int(n or 0) * unit for n, unit in zip(found.groups(), (3600, 60, 1), strict=True)) if found else 0
-    if not seconds:
-        raise argparse.ArgumentTypeError(f"a time reads like 90s, 30m or 1h30m, but got {text!r}")
-    return float(seconds)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -158,13 +151,16 @@ def main(argv: list[str] | None = None) -> int:
     if not session.stored.complete():
         reasons = sorted({c.reason for c in session.stored.candidates() if c.reason}) or ["there was no time"]
         note(f"{ended}; no candidate was trained to the end ({', '.join(reasons)}): the same command goes on")
-        return 1
+        return 130 if ended == "interrupted" else 1
     longer = time.perf_counter()
     if args.trust != 0 and ended != "interrupted":
         networks = args.trust or trust.usual(search.done())
         deadline = time.monotonic() + begin + whole.timeout - longer if whole.timeout else math.inf
         slower = trust.slower(search.evaluator, trust.LONGER)
-        trust.measure(session.stored, slower, networks, deadline, note, session.feasible.space)
+        try:
+            trust.measure(session.stored, slower, networks, deadline, note, session.feasible.space)
+        except KeyboardInterrupt:  # the search is done, and what was trained longer is kept
+            ended = "interrupted"
 
     from nas.ending import Run, finish
 

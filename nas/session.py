@@ -25,6 +25,7 @@ from nas.errors import UserError
 from nas.evaluate import Evaluator
 from nas.files import read_json
 from nas.halving import Halving
+from nas.latency.table import Table
 from nas.loop import Limits, Reporter, Search
 from nas.prefilter import Prefilter, Rule
 from nas.recipe import RECIPES, Recipe
@@ -59,7 +60,8 @@ class Session:
         least, most = self.feasible.share()
         share = f"about {most:.0%}" if most - least < 0.01 <= least else f"{least:.2%} to {most:.2%}"
         images = self.search.evaluator.images
-        samples = recipe.total_steps(len(images.data.train)) * recipe.batch_size
+        train = len(images.data.train)
+        samples = recipe.total_steps(train) * min(recipe.batch_size, train)
         until = " or ".join(
             said
             for said in (
@@ -85,8 +87,8 @@ class Session:
         recipe = self.search.evaluator.recipe
         if recipe.rungs == 1:
             return ""
-        batch, images = recipe.batch_size, len(self.search.evaluator.images.data.train)
-        ends = ", ".join(str(steps * batch) for steps in recipe.rung_steps(images)[:-1])
+        images = len(self.search.evaluator.images.data.train)
+        ends = ", ".join(str(steps * min(recipe.batch_size, images)) for steps in recipe.rung_steps(images)[:-1])
         return f"they stop after {ends} images, and the best 1 in {recipe.reduction} of each go on\n"
 
 
@@ -101,17 +103,19 @@ def open_session(args: argparse.Namespace, feasible: Feasible) -> Session:
     recipe = chosen_recipe(args, like.at(feasible.space.resolutions[-1])).with_(
         rungs=args.rungs, reduction=args.reduction
     )
-    data = datasets.load(args.data, seed=args.seed, size=LARGEST_IMAGE * recipe.resolution)
+    data = datasets.load(recipe.data, seed=recipe.seed, size=LARGEST_IMAGE * recipe.resolution)
     recipe.rung_steps(len(data.train))
     images = Images(data, feasible.in_channels, device)
-    prefilter = Prefilter(rule, feasible, images, recipe, args.seed) if rule else None
-    sampler = BudgetedSampler(proposer, feasible, args.seed, prefilter)
-    name = args.study or study_name(args, feasible)
+    prefilter = Prefilter(rule, feasible, images, recipe, recipe.seed) if rule else None
+    sampler = BudgetedSampler(proposer, feasible, recipe.seed, prefilter)
+    name = args.study or study_name(args.resolution, recipe.data, feasible)
     space = {"space": args.space, "space_fingerprint": feasible.space.fingerprint, "sampler": args.sampler}
     space |= {"resolution": args.resolution, "budget": str(feasible.budget), "prefilter": str(rule or "")}
     space |= {"evaluator": args.evaluator}
     deployed = {"in_channels": feasible.in_channels, "num_classes": feasible.num_classes}
-    meta = about({**space, **deployed, "seed": args.seed}, recipe, data, device, args.results / name)
+    meta = about(
+        {**space, **deployed, "seed": recipe.seed, **priced(feasible)}, recipe, data, device, args.results / name
+    )
     stored = create_study(args.storage or default_storage(args.results), name, meta, sampler)
     require_same(stored, meta)
     stored.settle(args.results)
@@ -131,13 +135,14 @@ def images_of(stored: Stored, device: str, threads: int | None) -> Images:
     return Images(data, meta["in_channels"], devices.pick(device))
 
 
-def chosen_recipe(args: argparse.Namespace, like: Arch) -> Recipe:
+def chosen_recipe(args: argparse.Namespace, like: Arch, **usual: Any) -> Recipe:
     """The recipe of `--recipe` with the command line's changes.
 
     like: one of the networks that will be trained, at the largest resolution. `auto` takes what is faster for it.
+    usual: fields of a named recipe where the command line is silent; a file's own are kept.
     """
     if args.recipe in RECIPES:
-        recipe = RECIPES[args.recipe].with_(reference=like.resolution)
+        recipe = RECIPES[args.recipe].with_(reference=like.resolution, **usual)
     elif Path(args.recipe).is_file():
         recipe = _recipe_file(Path(args.recipe))
     else:
@@ -146,7 +151,7 @@ def chosen_recipe(args: argparse.Namespace, like: Arch) -> Recipe:
         data=args.data,
         seed=args.seed,
         epochs=args.epochs,
-        steps=args.steps if args.steps else 0 if args.epochs else None,
+        steps=args.steps or (None if args.epochs is None else 0),
         resolution=args.train_resolution,
         batch_size=args.batch_size,
         lr=args.lr,
@@ -178,13 +183,19 @@ def _recipe_file(path: Path) -> Recipe:
         raise UserError(f"a recipe file must hold a recipe as JSON, but {path} says: {error}") from None
 
 
-def study_name(args: argparse.Namespace, feasible: Feasible) -> str:
+def priced(feasible: Feasible) -> dict[str, str]:
+    """By which table latencies are limited: its fingerprint, where they are."""
+    table = getattr(feasible.latency, "table", None)
+    return {"latency_table": table.fingerprint} if isinstance(table, Table) else {}
+
+
+def study_name(resolution: str | None, data: str, feasible: Feasible) -> str:
     """A name made of what the study is about: mobile-300MFLOPs-fashion-subset."""
-    data = Path(args.data).name or "data"
+    data = Path(data).name or "data"
     budget = "-".join(str(feasible.budget).split(", "))
     said = [feasible.space.name, budget, data]
-    if args.resolution:
-        said.insert(2, f"r{args.resolution}")
+    if resolution:
+        said.insert(2, f"r{resolution}")
     return re.sub(r"[^\w.-]+", "-", "-".join(said))
 
 
@@ -232,8 +243,10 @@ def versions() -> dict[str, str]:
 def require_same(stored: Stored, meta: dict[str, Any]) -> None:
     """Refuse to go on with a study of another space, budget, data set or recipe: its trials would not compare."""
     was, wanted = Recipe.from_json(stored.meta["recipe"]).to_json(), dict(meta["recipe"])  # older ones lack fields
-    was.pop("precision"), wanted.pop("precision")  # the study's own goes on
-    for name in SAME:
+    for own in ("precision", "data"):  # the study's precision goes on; images may have moved, and are the same below
+        was.pop(own), wanted.pop(own)
+    priced = () if "latency_table" in meta.keys() - stored.meta.keys() else ("latency_table",)  # older ones do not say
+    for name in SAME + priced:
         was[name], wanted[name] = (said.get(name, UNSAID.get(name)) for said in (stored.meta, meta))
     changed = [f"{name} {was[name]!r}, now {wanted.get(name)!r}" for name in was if was[name] != wanted.get(name)]
     if changed:

@@ -78,8 +78,7 @@ def _evaluator(args: argparse.Namespace, stored: Stored, arch: Arch) -> Evaluato
 
     kept = Recipe.from_json(stored.meta["recipe"])
     args.data = stored.meta["data"]
-    args.train_resolution = args.train_resolution or kept.resolution
-    recipe = chosen_recipe(args, arch.at(kept.reference))
+    recipe = chosen_recipe(args, arch.at(kept.reference), resolution=kept.resolution)
     return Evaluator(recipe, images_of(stored, args.device, args.threads))
 
 

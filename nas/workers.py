@@ -39,6 +39,7 @@ class Processes:
         share, log = self.shares[place], self.folder / f"{place}.log"
         own = ["--device", share.device, "--threads", str(share.threads)]
         with _opened(log) as out:
+            begin = out.tell()
             started = subprocess.Popen(
                 [sys.executable, "-m", "nas.workers", *self.argv, *own, *limits],
                 stdin=subprocess.PIPE,
@@ -47,14 +48,14 @@ class Processes:
                 env=os.environ | share.environment | {NAME: (name := uuid4().hex)},
                 process_group=0,  # Ctrl-C in a terminal reaches this process, which passes it on once
             )
-        return Process(name, started, log)
+            return Process(name, started, log, begin)
 
 
 class Process:
     """A worker that was started."""
 
-    def __init__(self, name: str, process: subprocess.Popen[bytes], log: Path) -> None:
-        self.name, self.process, self.log = name, process, log
+    def __init__(self, name: str, process: subprocess.Popen[bytes], log: Path, begin: int = 0) -> None:
+        self.name, self.process, self.log, self.begin = name, process, log, begin  # what is before is of earlier ones
 
     def ended(self) -> Ending | None:
         if (code := self.process.poll()) is None:
@@ -79,8 +80,9 @@ class Process:
 
     def _last_line(self) -> str:
         """What it said last."""
-        said = self.log.read_text(encoding="utf-8", errors="replace").splitlines() if self.log.is_file() else []
-        return next((line for line in reversed(said) if line.strip()), "nothing")
+        said = self.log.read_bytes()[self.begin :] if self.log.is_file() else b""
+        lines = said.decode("utf-8", errors="replace").splitlines()
+        return next((line for line in reversed(lines) if line.strip()), "nothing")
 
 
 def _opened(log: Path) -> IO[bytes]:

@@ -175,6 +175,8 @@ def _networks(args: argparse.Namespace) -> list[tuple[str, Arch]]:
         )
     if args.resolution is None:
         return found
+    if not args.resolution.isdecimal():
+        raise UserError(f"networks are timed at one resolution, such as 160, but got {args.resolution!r}")
     return [(name, arch.at(positive(args.resolution))) for name, arch in found]
 
 

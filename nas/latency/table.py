@@ -10,6 +10,7 @@ import json
 import re
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,11 @@ class Table:
     def to_json(self) -> dict[str, Any]:
         """Plain data; `of_json` reads it back."""
         return {"format": FORMAT, **asdict(self), "units": "parts and constant in ms, rates in ns"}
+
+    @property
+    def fingerprint(self) -> str:
+        """The same for the same latencies."""
+        return sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()[:16]
 
     @staticmethod
     def of_json(values: dict[str, Any]) -> Table:

@@ -20,7 +20,7 @@ import optuna
 import torch
 from safetensors.torch import save
 
-from nas import cli, search, state_dicts
+from nas import cli, state_dicts
 from nas.errors import UserError
 from nas.latency import table
 from nas.recipe import QUICK
@@ -109,7 +109,7 @@ def argument(data: bytes) -> bool:
 
     text = _text(data)
     readers: tuple[Callable[[str], object], ...] = (
-        search.duration, cli.positive, cli._budget, lambda said: cli.chosen_space("mobile", said), samplers.find,
+        cli.duration, cli.positive, cli._budget, lambda said: cli.chosen_space("mobile", said), samplers.find,
         Rule.parse, table.path_of,
     )  # fmt: skip
     kept = [accepted(lambda r=reader: r(text), argparse.ArgumentTypeError) for reader in readers]  # type: ignore[misc]

@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
+from nas import session
 from nas.build import build
 from nas.errors import UserError
 from nas.fold import fold
@@ -405,10 +406,12 @@ def test_the_command_builds_checks_and_a_budget_uses_the_table(
     again = table.read("toy")
     assert again.parts == first.parts
     assert len(again.networks) == 2 * len(first.networks)
+    assert first.fingerprint != again.fingerprint == table.read("toy").fingerprint
     assert command.main(["--show", "toy"]) == 0
     with pytest.raises(UserError, match="a table grows on the machine and by the setting it began with"):
         command.main([*tail, "--build", "toy", "--threads", "2"])
     feasible = within(SMALL["flat"], Budget.parse("3ms@toy, 1G"), 3, CLASSES)
+    assert session.priced(feasible) == {"latency_table": again.fingerprint}
     _, its_cost = feasible.draw(Random(0))
     assert its_cost.latency_ns <= 3_000_000  # type: ignore[attr-defined]
     said = capsys.readouterr().out
@@ -445,6 +448,7 @@ def test_the_command_says_what_is_missing() -> None:
         (["--space", "mobile"], "goes --build TABLE or --check TABLE"),
         (["--build", "cpu"], "a table is of a space"),
         (["--zoo", "mobilenet_v2", "--plot", "here.html"], "a plot is of a table"),
+        (["--zoo", "mobilenet_v2", "--resolution", "128-224"], "networks are timed at one resolution, such as 160"),
     ):
         with pytest.raises(UserError, match=said):
             command.main(argv)

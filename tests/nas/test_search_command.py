@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -13,6 +14,12 @@ import pytest
 from PIL import Image
 
 from nas import cli, search, train
+from nas.errors import UserError
+from nas.recipe import QUICK as QUICK_RECIPE
+from nas.recipe import Recipe
+from nas.session import SAME, require_same
+from nas.store import open_study
+from tests.nas.searching import search as toy
 
 QUICK = ["--steps", "2", "--train-resolution", "12", "--batch-size", "16", "--threads", "1", "--seed", "3"]
 SPACE = """
@@ -125,6 +132,8 @@ def test_help_teaches_and_is_quick() -> None:
         (["--storage", "postgresql+psycopg://localhost:1/none"], "the storage must be reachable"),
         (["--results", "space.py"], "results need a folder that can be written"),
         (["--lr", "-1"], "a recipe's lr must be more than 0"),
+        (["--batch-size", "1"], "a recipe's batch_size must be at least 2"),
+        (["--trust", "-1"], "a whole number of at least 1"),
     ],
 )
 def test_a_mistake_is_one_sentence(here: Path, capsys: pytest.CaptureFixture[str], line: list[str], said: str) -> None:
@@ -150,15 +159,81 @@ def test_a_study_goes_on_only_as_it_began(here: Path, capsys: pytest.CaptureFixt
     line = arguments("--trials", "1", "--study", "mine", "--no-export")
     assert search.main(line) == 0
     capsys.readouterr()
-    for change in (
-        ["--lr", "0.5"],
-        ["--budget", "9MFLOPs"],
-        ["--space", "nin", "--budget", "1GFLOPs"],
-        ["--sampler", "gp"],
+    (here / "wider.py").write_text(SPACE.replace("OneOf(16, 32)", "OneOf(16, 40)"))
+    shutil.copytree(here / "images", here / "other")
+    Image.new("RGB", (20, 20), (90, 0, 0)).save(here / "other" / "dark" / "0.png")
+    for change, said in (
+        (["--lr", "0.5"], "lr 0.1, now 0.5"),
+        (["--budget", "9MFLOPs"], "budget "),
+        (["--space", "wider.py:small"], "space_fingerprint "),
+        (["--sampler", "gp"], "sampler 'known_cost', now 'gp'"),
+        (["--seed", "4"], "seed 3, now 4"),
+        (["--num-classes", "12"], "num_classes 1000, now 12"),
+        (["--in-channels", "1"], "in_channels 3, now 1"),
+        (["--data", "other"], "data_fingerprint "),
+        (["--prefilter", "naswot:2x"], "prefilter '', now 'naswot:2x'"),
+        (["--evaluator", "inherit"], "evaluator 'short', now 'inherit'"),
     ):
         sentence = fails(lambda c=change: search.main([*line, *c]), capsys)  # type: ignore[misc]
-        assert "a study goes on only as it began" in sentence
+        assert f"a study goes on only as it began, but mine was made with {said}" in sentence
         assert "--study NAME" in sentence
+    (here / "images").rename(here / "moved")
+    assert search.main([*line, "--data", str(here / "moved")]) == 0  # the same images
+
+
+def test_a_table_of_latencies_may_not_change_in_mid_way(tmp_path: Path) -> None:
+    run = toy(tmp_path, "random")
+    meta = dict.fromkeys(SAME, "") | {"recipe": Recipe().to_json(), "latency_table": "one"}
+    run.stored.meta = dict(meta)
+    require_same(run.stored, meta)
+    with pytest.raises(UserError, match="latency_table 'one', now 'other'"):
+        require_same(run.stored, meta | {"latency_table": "other"})
+    del run.stored.meta["latency_table"]  # of an older study, which does not say
+    require_same(run.stored, meta)
+
+
+def test_networks_are_trained_on_the_studys_own_images(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    search.main(arguments("--trials", "1", "--no-export"))
+    Image.new("RGB", (20, 20), (90, 0, 0)).save(here / "images" / "dark" / "0.png")
+    assert "images changed since" in fails(lambda: train.main(["--steps", "2"]), capsys)
+
+
+def test_what_a_recipe_file_says_is_kept_where_the_command_line_is_silent(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = QUICK_RECIPE.with_(data="images", seed=5, resolution=14, reference=96, batch_size=16, steps=2)
+    (here / "mine.json").write_text(json.dumps(recipe.to_json()))
+    line = ["--recipe", "mine.json", "--threads", "1"]
+    limits = ["--budget", "8MFLOPs", "--space", "space.py:small", "--trials", "1", "--no-export"]
+    assert search.main([*limits, *line]) == 0
+    stored = open_study(cli.STORAGE)
+    assert (stored.meta["data"], stored.meta["seed"], stored.meta["recipe"]["seed"]) == ("images", 5, 5)
+    assert stored.best().pixels == 14
+    capsys.readouterr()
+    assert train.main([*line, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["pixels"] == 14
+    assert train.main(["--steps", "2", "--threads", "1", "--train-resolution", "12", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["pixels"] == 12
+    assert train.main(["--steps", "2", "--threads", "1", "--json"]) == 0  # as the study's candidates were
+    assert json.loads(capsys.readouterr().out)["pixels"] == 14
+
+
+def test_no_epochs_are_refused(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = ["--budget", "8MFLOPs", "--space", "space.py:small", "--data", "images", "--epochs", "0"]
+    assert "a recipe's epochs must be more than 0" in fails(lambda: search.main(line), capsys)
+
+
+def test_ctrl_c_while_networks_train_longer_leaves_a_search_that_is_done(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("nas.trust._longer", interrupted)
+    assert search.main(arguments("--trials", "2", "--json")) == 130
+    found = json.loads(capsys.readouterr().out)
+    assert (found["ended"], found["trust"]["n"]) == ("interrupted", 0)
+    assert Path(found["exported"]).is_dir()
 
 
 def test_training_a_study_that_is_not_there(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +24,7 @@ from nas.loop import UNDER_WAY, Limits, me
 from nas.state_dicts import best
 from nas.storage import shared
 from nas.store import Stored, connect
+from nas.workers import Process, _opened
 from search_spaces import Arch
 from tests.nas.commands import DEADLINE_S, eventually, gone, opened, searching, workers_of
 from tests.nas.searching import Oracle, search
@@ -281,7 +283,7 @@ def test_workers_end_with_the_command(tmp_path: Path, blow: signal.Signals) -> N
     refused = ("taken", "enough")  # two workers may have thought of one network at first
     states = [t.state for t in stored.study.get_trials() if t.user_attrs.get("reason") not in refused]
     if blow == signal.SIGINT:
-        assert process.returncode == 1
+        assert process.returncode == 130
         assert states == [TrialState.FAIL, TrialState.FAIL, TrialState.WAITING, TrialState.WAITING]
         assert {c.reason for c in stored.candidates()} - {*refused} == {"interrupted"}
     else:
@@ -294,3 +296,14 @@ def test_workers_that_cannot_live_end_the_search_with_a_sentence(tmp_path: Path)
     assert process.returncode == 2
     assert "Traceback" not in said
     assert "in a row did not, the last ended by signal SIGABRT and said: no luck" in said.splitlines()[-1]
+
+
+def test_a_worker_that_dies_in_silence_is_not_quoted_with_the_last_ones_words(tmp_path: Path) -> None:
+    (log := tmp_path / "0.log").write_text("12 trials are done\n")
+    with _opened(log) as out:
+        silent = subprocess.Popen(["false"], stdout=out)
+        worker = Process("silent", silent, log, out.tell())
+    silent.wait()
+    ending = worker.ended()
+    assert ending is not None
+    assert ending.said.startswith("nothing")

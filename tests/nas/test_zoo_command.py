@@ -10,6 +10,7 @@ import torch
 import torchvision
 
 from nas import export, search, zoo
+from nas.errors import UserError
 from nas.figures import published as published_figure
 from nas.published import published
 from nas.seeds import placed
@@ -102,6 +103,8 @@ def test_known_networks_train_as_candidates_do(
     assert zoo.main(like) == 0
     other = open_study("sqlite:///results/nas.db", "other")
     assert other.meta["recipe"] == stored.meta["recipe"]
+    with pytest.raises(UserError, match=r"--like takes data, recipe and seed of .* but got --steps, --seed beside it"):
+        zoo.main([*like, "--steps", "2", "--seed", "0"])
 
 
 def test_a_search_begins_with_its_seeds(
