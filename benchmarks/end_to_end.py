@@ -11,8 +11,11 @@ the most accurate on validation images, is then trained alike for longer, and te
     python benchmarks/end_to_end.py --minutes 30 --seeds 3 --data cifar10/ --budget 6MFLOPs --resolution 32
     python benchmarks/end_to_end.py --minutes 30 --seeds 3 --ways ours,supernet
 
-Hypervolume is of the short accuracies found, over log FLOPs, from the lowest accuracy and highest FLOPs that any
-had. Ratios are the first way's over the others'.
+Hypervolume is of the short accuracies found, over log FLOPs, from the highest FLOPs that any had, and an accuracy:
+the lowest that any had, or 0, where a cheap network counts more. Ratios are the first way's over the others'; test
+accuracies are compared seed by seed, with Student's 95 % interval of the mean difference.
+
+    python benchmarks/end_to_end.py --read results/reference/end_to_end-fashion.json
 """
 
 from __future__ import annotations
@@ -26,10 +29,11 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from statistics import mean
+from statistics import mean, stdev
 from typing import Any
 
 import optuna
+from scipy.stats import t as student
 
 from nas import cli
 from nas import data as datasets
@@ -51,6 +55,10 @@ WAYS = ("ours", "plain", "supernet")
 
 def main() -> int:
     args = parser().parse_args()
+    if args.read:
+        known = json.loads(args.read.read_text())["runs"]
+        print(as_text(known, [*dict.fromkeys(run["way"] for run in known)]))
+        return 0
     if args.way:
         return one(args)
     ways = args.ways.split(",")
@@ -81,6 +89,7 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--threads", type=int, metavar="N", help="of each way (default: its part of the cores)")
     result.add_argument("--ways", default="ours,plain", metavar="NAME,…", help=f"of {', '.join(WAYS)}")
     result.add_argument("--out", type=Path, default=Path("results/end_to_end.json"), metavar="FILE.json")
+    result.add_argument("--read", type=Path, metavar="FILE.json", help="print what a run kept, and run nothing")
     result.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)
     result.add_argument("--seed", type=int, default=0, help=argparse.SUPPRESS)
     return result
@@ -195,11 +204,8 @@ def suggested(trial: optuna.Trial, path: str, hole: Hole) -> Label:
 
 def as_text(runs: Sequence[dict[str, Any]], ways: Sequence[str]) -> str:
     """A line a seed, the means, and their ratios."""
-    points = [point for run in runs for point in run["trials"]]
-    reference = min(a for a, _ in points), math.log(max(flops for _, flops in points))
-    volumes = {
-        (run["way"], run["seed"]): hypervolume([(a, math.log(f)) for a, f in run["trials"]], reference) for run in runs
-    }
+    lowest = min(accuracy for run in runs for accuracy, _ in run["trials"])
+    volumes, from_0 = hypervolumes(runs, lowest), hypervolumes(runs, 0.0)
     lines = ["way      seed  trained  distinct  hypervolume  test accuracy  MFLOPs"]
     for run in sorted(runs, key=lambda run: (run["way"], run["seed"])):
         distinct = len({tuple(point) for point in run["trials"]})
@@ -207,14 +213,40 @@ def as_text(runs: Sequence[dict[str, Any]], ways: Sequence[str]) -> str:
             f"{run['way']:8s} {run['seed']:4d}  {len(run['trials']):7d}  {distinct:8d}  "
             f"{volumes[run['way'], run['seed']]:11.4f}  {run['test']:13.4f}  {run['flops'] / 1e6:6.1f}"
         )
-    tests = {way: mean(run["test"] for run in runs if run["way"] == way) for way in ways}
-    volume = {way: mean(v for (w, _), v in volumes.items() if w == way) for way in ways}
+    tests = {way: {run["seed"]: run["test"] for run in runs if run["way"] == way} for way in ways}
     first, *others = ways
     for way in others:
-        ratio = volume[first] / max(volume[way], 1e-9)
-        tested = f"test accuracy {tests[first]:.4f} and {tests[way]:.4f}"
-        lines.append(f"{first} beside {way}: {tested}, hypervolumes' ratio {ratio:.3f}")
+        pairs = [tests[first][seed] - tests[way][seed] for seed in tests[first].keys() & tests[way].keys()]
+        lines += [
+            f"{first} beside {way}: test accuracy "
+            f"{mean(tests[first].values()):.4f} and {mean(tests[way].values()):.4f}, {difference(pairs)}",
+            f"hypervolumes' ratio {ratio(volumes, first, way):.2f} from accuracy {lowest:.3f}, "
+            f"{ratio(from_0, first, way):.2f} from 0",
+        ]
     return "\n".join(lines)
+
+
+def hypervolumes(runs: Sequence[dict[str, Any]], accuracy: float) -> dict[tuple[str, int], float]:
+    """Of each way and seed, from a reference accuracy and the highest FLOPs of all."""
+    reference = accuracy, math.log(max(flops for run in runs for _, flops in run["trials"]))
+    return {
+        (run["way"], run["seed"]): hypervolume([(a, math.log(f)) for a, f in run["trials"]], reference) for run in runs
+    }
+
+
+def ratio(volumes: dict[tuple[str, int], float], first: str, second: str) -> float:
+    """Of the means over seeds."""
+    one, other = (mean(v for (way, _), v in volumes.items() if way == name) for name in (first, second))
+    return one / max(other, 1e-9)
+
+
+def difference(pairs: Sequence[float]) -> str:
+    """The mean of paired differences with its interval, in words."""
+    told = f"a mean difference of {mean(pairs):+.4f}"
+    if len(pairs) < 2:
+        return told
+    half = float(student.ppf(0.975, len(pairs) - 1)) * stdev(pairs) / math.sqrt(len(pairs))
+    return f"{told} (95 % {mean(pairs) - half:+.4f} to {mean(pairs) + half:+.4f}, n = {len(pairs)})"
 
 
 if __name__ == "__main__":

@@ -240,7 +240,12 @@ def connect(storage: str) -> BaseStorage:
             f"a storage is a database's URL such as {default_storage()} or postgresql+psycopg://user@host/name, "
             f"but got {storage!r}"
         ) from None
-    except (SQLAlchemyError, StorageInternalError, ImportError) as error:
+    except ImportError as error:
+        raise UserError(
+            "a storage needs its database's driver (for PostgreSQL the extra `postgres`: pip install -e '.[postgres]'), "
+            f"but {error.name} is missing"
+        ) from None
+    except (SQLAlchemyError, StorageInternalError) as error:
         said = str(error.__cause__ or error).splitlines()[0]
         raise Unreachable(f"the storage must be reachable, but {url.render_as_string()} answers: {said}") from None
 
