@@ -242,8 +242,8 @@ def connect(storage: str) -> BaseStorage:
         ) from None
     except ImportError as error:
         raise UserError(
-            "a storage needs its database's driver (for PostgreSQL the extra `postgres`: pip install -e '.[postgres]'), "
-            f"but {error.name} is missing"
+            f"a storage needs its database's driver, but {error.name} is missing: for PostgreSQL the extra `postgres` "
+            "has it (pip install -e '.[postgres]')"
         ) from None
     except (SQLAlchemyError, StorageInternalError) as error:
         said = str(error.__cause__ or error).splitlines()[0]
