@@ -241,8 +241,9 @@ def connect(storage: str) -> BaseStorage:
             f"but got {storage!r}"
         ) from None
     except ImportError as error:
+        missing = getattr(error.__cause__ or error.__context__ or error, "name", "it")
         raise UserError(
-            f"a storage needs its database's driver, but {error.name} is missing: for PostgreSQL the extra `postgres` "
+            f"a storage needs its database's driver, but {missing} is missing: for PostgreSQL the extra `postgres` "
             "has it (pip install -e '.[postgres]')"
         ) from None
     except (SQLAlchemyError, StorageInternalError) as error:
