@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas.patience import PATIENCE_S, disk_trouble, patiently
-from nas.processes import runs
+from nas.processes import place, runs
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -98,9 +97,9 @@ def written_aside(path: Path) -> Iterator[Path]:
 def _aside(path: Path) -> Path:
     """A name beside the file that no other process uses; its folder is made, and what killed ones left there goes."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    host = re.sub(r"[^\w-]", "-", socket.gethostname())  # folders may be shared by machines
-    for left in path.parent.glob(f".*.{host}.*"):
+    here = re.sub(r"[^\w-]", "-", place())  # folders may be shared by machines and containers
+    for left in path.parent.glob(f".*.{here}.*"):
         owner = left.suffix[1:]
         if owner.isdecimal() and not runs(int(owner)):
             discard(left)
-    return path.with_name(f".{path.name}.{host}.{os.getpid()}")
+    return path.with_name(f".{path.name}.{here}.{os.getpid()}")

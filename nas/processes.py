@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import os
+import socket
+from contextlib import suppress
 from pathlib import Path
+
+NAMESPACE = Path("/proc/self/ns/pid")
+"""What process numbers are counted in, where the kernel tells."""
 
 
 def runs(pid: int) -> bool:
@@ -23,3 +28,15 @@ def start_time(pid: int) -> str:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
     except OSError:
         return ""
+
+
+def place() -> str:
+    """Where this process's number means this process, without spaces: two such places may share a hostname.
+
+    That is the hostname, and where there is one the inode of the pid namespace, which containers have each of their
+    own.
+    """
+    parts = [socket.gethostname()]
+    with suppress(OSError):
+        parts.append(str(NAMESPACE.stat().st_ino))
+    return "-".join(parts)

@@ -7,6 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from nas import processes
 from nas.files import write_text, written_aside
 
 KILLED = """
@@ -42,3 +45,25 @@ def test_what_a_living_process_or_another_machine_writes_stays(tmp_path: Path) -
     write_text("whole", tmp_path / "one.txt")
 
     assert {path.name for path in tmp_path.iterdir()} == {living.name, elsewhere.name, people.name, "one.txt"}
+
+
+def test_what_a_container_of_the_same_hostname_writes_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    namespace = tmp_path / "namespace"
+    namespace.write_text("")
+    with monkeypatch.context() as other:
+        other.setattr(processes, "NAMESPACE", namespace)
+        with written_aside(tmp_path / "one.txt") as aside:
+            theirs = aside.with_suffix(".999999999")  # a number of theirs, which nobody has here
+            aside.write_text("")
+    theirs.write_text("half")
+
+    write_text("whole", tmp_path / "one.txt")
+
+    assert theirs.read_text() == "half"
+
+
+def test_a_place_is_one_word_also_without_a_proc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = processes.place()
+    monkeypatch.setattr(processes, "NAMESPACE", tmp_path / "nowhere")
+    assert here.startswith(processes.place())
+    assert " " not in here
