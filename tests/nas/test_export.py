@@ -17,8 +17,10 @@ from safetensors.torch import load_file
 from nas import cli, export
 from nas.build import build
 from nas.candidates import weights_name
+from nas.exporters.python_module import SUFFIXES
 from nas.files import write_weights
 from nas.packaging import proof
+from nas.packaging.package import ExportError
 from nas.store import Stored, create_study
 from search_spaces.arch import Arch
 from search_spaces.cost import cost
@@ -163,6 +165,29 @@ def test_a_text_is_initialised_the_same_every_time(capsys: pytest.CaptureFixture
         assert torch.equal(torch.random.get_rng_state(), state)
     one, two = (load_file(f"{out}/network.safetensors") for out in ("one", "two"))
     assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_a_failed_proof_leaves_what_was_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuted(folder: Path, package: Any, name: str = "network") -> proof.Proof:
+        assert (folder / f"{name}.py").is_file()
+        raise ExportError("the exported module is another network")
+
+    monkeypatch.setattr(proof, "prove", refuted)
+    for out, before in (("new", None), ("old", "an earlier export")):
+        if before:
+            Path(out).mkdir()
+            Path(out, "network.py").write_text(before)
+        with pytest.raises(ExportError, match="another network"):
+            export.main(["--arch", ARCHS[0], "--out", out])
+        left = {path.name: path.read_text() for path in Path(out).glob("*")}
+        assert left == ({"network.py": before} if before else {})
+
+
+@pytest.mark.usefixtures("unproved")
+def test_a_proved_export_is_four_files(tmp_path: Path) -> None:
+    assert export.main(["--arch", ARCHS[0], "--out", "home"]) == 0
+    assert {path.name for path in (tmp_path / "home").iterdir()} == {f"network{suffix}" for suffix in SUFFIXES}
+    assert "## Proof" in Path("home/network.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
