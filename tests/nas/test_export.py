@@ -199,6 +199,8 @@ def test_a_proved_export_is_four_files(tmp_path: Path) -> None:
         (("--arch", ARCHS[0], "--out", "x", "--name", "no name"), "a module's name must be"),
         (("--study", "study", "--out", "x"), "run nas.search"),
         (("--arch", ARCHS[0], "--out", "a_file"), "a folder that can be written"),
+        (("--arch", ARCHS[0], "--out", "x", "--num-classes", "1000000000"), "1,000,000,000 classes it has 17,00"),
+        (("--arch", ARCHS[0], "--out", "x", "--in-channels", "1000000"), "it has 72,021,640 and 4,096,"),
     ],
 )
 def test_mistakes_are_one_sentence(
@@ -213,6 +215,7 @@ def test_mistakes_about_a_study_are_one_sentence(stored: Stored, capsys: pytest.
     assert_refused(("--study", "other", "--out", "x"), "a study must be one of", capsys)
     assert_refused(("--trial", "9", "--out", "x"), "but got 9", capsys)
     assert_refused(("--trial", "2", "--out", "x"), "nas.train --study study --trial 2`, or add --untrained", capsys)
+    assert_refused(("--best", "--out", "x", "--in-channels", "1000000000"), "for 1,000,000,000 channels", capsys)
     (stored.folder / weights_name(1)).write_bytes(b"not weights")
     assert_refused(("--best", "--out", "x"), "weights must be a safetensors file", capsys)
     write_weights({"a": torch.zeros(1)}, stored.folder / weights_name(1))
