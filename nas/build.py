@@ -10,6 +10,7 @@ from typing import Any
 from torch import nn
 
 from nas import modules
+from nas.in_place import shared_inputs
 from search_spaces import layers as L
 from search_spaces.arch import Arch
 from search_spaces.layers import Layer, Shape
@@ -60,15 +61,18 @@ def build(arch: Arch, in_channels: int = 3, num_classes: int = 1000) -> nn.Seque
 def module(layer: Layer, shape: Shape) -> nn.Module:
     """The module of one layer that reads `shape`."""
     layer.out(shape)  # the layer's own error, not torch's
-    return _module(layer, shape)
+    return _module(layer, shape, shared=False)
 
 
-def _module(layer: Layer, shape: Shape) -> nn.Module:
+def _module(layer: Layer, shape: Shape, shared: bool) -> nn.Module:
     if not isinstance(layer, L.Combinator):
-        return _LEAVES[type(layer)](layer, shape)
+        leaf = _LEAVES[type(layer)](layer, shape)
+        if shared and hasattr(leaf, "inplace"):
+            leaf.inplace = False  # type: ignore[assignment]  # mypy takes it for a submodule
+        return leaf
     children: OrderedDict[str, nn.Module] = OrderedDict()
-    for name, part in zip(layer.names, layer.layers, strict=True):
-        children[name] = _module(part, shape)
+    for name, part, others in zip(layer.names, layer.layers, shared_inputs(layer, shared), strict=True):
+        children[name] = _module(part, shape, others)
         shape = part.out(shape) if isinstance(layer, L.Chain) else shape
     return _COMBINATORS[type(layer)](children)
 

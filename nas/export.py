@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
+import tempfile
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,8 +75,6 @@ def main(argv: list[str] | None = None) -> int:
     args = parser().parse_args(argv)
     arch = _given(args)  # a mistake is told before torch is loaded
 
-    from nas.exporters.python_module import export, write_card
-    from nas.packaging.proof import prove
     from nas.packaging.sources import fresh, published
     from nas.packaging.spec import check_name
 
@@ -86,12 +87,24 @@ def main(argv: list[str] | None = None) -> int:
         package = _of_study(args) if arch is None else fresh(arch, channels, classes)
     if args.format != "python_module":
         return _other_format(args, package)
-    folder = export(package, args.out, args.name)
-    proof = prove(folder, package, args.name)
-    write_card(package, folder, args.name, proof.told())
-    report = summary(package, proof, folder, args.name)
+    report = summary(package, _proved(package, args.out, args.name), args.out, args.name)
     print(json.dumps(report, indent=2, ensure_ascii=False) if args.json else pretty(report))
     return 0
+
+
+def _proved(package: Package, out: Path, name: str) -> Proof:
+    """Export and prove aside, and only then write into the folder `out`, over what was there before."""
+    from nas.exporters.python_module import SUFFIXES, export, write_card
+    from nas.packaging.delivery import put
+    from nas.packaging.proof import prove
+
+    with tempfile.TemporaryDirectory() as scratch:
+        made = export(package, Path(scratch), name)
+        proof = prove(made, package, name)
+        write_card(package, made, name, proof.told())
+        names = (f"{name}{suffix}" for suffix in reversed(SUFFIXES))  # the module last
+        put(out, {each: partial(shutil.copyfile, made / each) for each in names})
+    return proof
 
 
 def _other_format(args: argparse.Namespace, package: Package) -> int:

@@ -17,6 +17,7 @@ from torch import nn
 
 from nas.build import ACTIVATIONS
 from nas.codegen import phrases
+from nas.in_place import shared_inputs
 from nas.packaging.package import ExportError
 from search_spaces import layers as L
 from search_spaces.layers import Layer, Shape
@@ -77,34 +78,40 @@ def known_defaults(act: str) -> Defaults:
     found["squeeze_excite"]["gate"] = "sigmoid"
     found |= {f"nn.{name}": _defaults(getattr(nn, name)) for name in _TORCH}
     found["nn.Dropout"]["p"] = REQUIRED  # a probability is worth saying even where it is torch's
+    found |= {_class(make()): {} for make in ACTIVATIONS.values()}
     return found | {"Shuffle": {"groups": REQUIRED}}
 
 
 def activation_source(kind: str) -> str:
     """Source of a function that makes the activation: `partial(nn.ReLU6, inplace=True)`."""
     made = ACTIVATIONS[kind]()
-    name = f"nn.{type(made).__name__}"
-    return f"partial({name}, inplace=True)" if getattr(made, "inplace", False) else name
+    return f"partial({_class(made)}, inplace=True)" if getattr(made, "inplace", False) else _class(made)
+
+
+def _class(made: nn.Module) -> str:
+    return f"nn.{type(made).__name__}"
 
 
 # ------------------------------------------------------------------------------ layer → expression
 
 
-def expression(layer: Layer, shape: Shape) -> Expression:
-    """The calls that make `layer`, which reads `shape`."""
+def expression(layer: Layer, shape: Shape, shared: bool = False) -> Expression:
+    """The calls that make `layer`, which reads `shape`; `shared`: something else reads the same map."""
     if (phrase := _conv_phrase(layer, shape) or _squeeze_excite(layer, shape)) is not None:
         return phrase
     if isinstance(layer, L.Combinator):
-        return _combinator(layer, shape)
+        return _combinator(layer, shape, shared)
+    if shared and isinstance(layer, L.Act):
+        return Call(_class(ACTIVATIONS[layer.kind]()), ())  # not in place, as the file's own `relu` works
     if type(layer) not in _LEAVES:
         raise ExportError(f"a layer must be one that can be printed, but got {layer}: see nas.codegen.expressions")
     return _LEAVES[type(layer)](layer, shape)
 
 
-def _combinator(layer: L.Combinator, shape: Shape) -> Call:
+def _combinator(layer: L.Combinator, shape: Shape, shared: bool) -> Call:
     args, reached = [], shape
-    for name, part in zip(layer.names, layer.layers, strict=True):
-        args.append((name, expression(part, reached)))
+    for name, part, others in zip(layer.names, layer.layers, shared_inputs(layer, shared), strict=True):
+        args.append((name, expression(part, reached, others)))
         reached = part.out(reached) if isinstance(layer, L.Chain) else shape
     return Call(COMBINATORS[type(layer)], tuple(args), str(shape.channels), str(layer.out(shape).channels))
 

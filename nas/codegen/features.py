@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
+from nas.in_place import writes_input
 from search_spaces import layers as L
 from search_spaces.layers import Layer, Shape
 
@@ -48,17 +49,3 @@ def stride_of(layer: Layer) -> int:
         return 1
     strides = [stride_of(part) for part in layer.layers]
     return prod(strides) if isinstance(layer, L.Chain) else max(strides, default=1)
-
-
-def writes_input(layer: Layer) -> bool:
-    """Whether a layer begins with an activation, which works in place: a map that is kept needs a copy then."""
-    if isinstance(layer, L.Act):
-        return True
-    if not isinstance(layer, L.Combinator):
-        return False
-    if not isinstance(layer, L.Chain):
-        return any(writes_input(branch) for branch in layer.layers)
-    # these hand on the input itself (dropout does, in eval mode)
-    passing = (L.Identity, L.Dropout, L.Flatten)
-    first = next((part for part in layer.layers if not isinstance(part, passing)), None)
-    return first is not None and writes_input(first)

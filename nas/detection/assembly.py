@@ -127,7 +127,8 @@ def _read(
     maps = promised(backbone, in_channels or 3) if isinstance(backbone, Arch) else described(backbone)
     chosen = choose(maps, reductions, FINEST.get(kind, maps[-1].reduction))
     if kind == "fast_rcnn" and len(chosen) > 1:
-        raise UserError(f"fast_rcnn reads one map, so reductions must be one number, but got {list(reductions or ())}")
+        got = list(reductions or ())
+        raise UserError(f"fast_rcnn reads one map, so reductions must hold one number, but got {got}")
     if isinstance(backbone, Arch):
         return ArchFeatures(backbone, in_channels or 3, chosen[-1].reduction), chosen
     return backbone, chosen

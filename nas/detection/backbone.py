@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -125,6 +125,8 @@ def choose(maps: list[Map], reductions: Sequence[int] | None, finest: int) -> li
     there = [m.reduction for m in maps]
     if reductions is None:
         return [m for m in maps if m.reduction >= finest] or maps[-1:]
+    if not isinstance(reductions, Iterable):
+        raise UserError(f"reductions must be a sequence, such as ({reductions},), but got {reductions}")
     wanted = sorted(set(reductions))
     if not wanted or not set(wanted) <= set(there):
         raise UserError(

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from nas.data import ImageData
 from nas.errors import UserError
+from search_spaces.part import one_of
 
 TRIES = 40  # places tried for an object before it is left out
 SHADE = 16  # grey level from which on a pixel belongs to its object: below is the images' own background
@@ -76,17 +77,9 @@ def compose(
         seed: of everything drawn.
 
     Raises:
-        UserError: ranges that are empty, or objects that are larger than the canvas.
+        UserError: no such split, ranges that are empty, no grey level, or objects that are larger than the canvas.
     """
-    if data.size * scale[1] > size or not 0 < scale[0] <= scale[1]:
-        raise UserError(
-            f"objects must fit the canvas, 0 < smallest <= largest scale and {data.size} px × largest <= {size} px, "
-            f"but got scale {scale}"
-        )
-    if not 1 <= objects[0] <= objects[1] or count < 1:
-        raise UserError(
-            f"1 <= fewest <= most objects must hold, on 1 scene or more, but got objects {objects}, count {count}"
-        )
+    _check(data, split, count, size, objects, scale, noise)
     source = data.splits[split]
     generator = torch.Generator().manual_seed(seed)
     canvases = torch.randint(noise + 1, (count, data.channels, size, size), generator=generator, dtype=torch.uint8)
@@ -107,6 +100,30 @@ def compose(
                 labels.append(int(source.labels[i]) + 1)
         targets.append({"boxes": boxes, "labels": torch.tensor(labels)})
     return Scenes(canvases, targets, ("background", *data.classes))
+
+
+def _check(
+    data: ImageData,
+    split: str,
+    count: int,
+    size: int,
+    objects: tuple[int, int],
+    scale: tuple[float, float],
+    noise: int,
+) -> None:
+    if split not in data.splits:
+        raise UserError(f"a split is {one_of(split, list(data.splits))}, but got {split!r}")
+    if data.size * scale[1] > size or not 0 < scale[0] <= scale[1]:
+        raise UserError(
+            f"objects must fit the canvas, 0 < smallest <= largest scale and {data.size} px × largest <= {size} px, "
+            f"but got scale {scale}"
+        )
+    if not 1 <= objects[0] <= objects[1] or count < 1:
+        raise UserError(
+            f"1 <= fewest <= most objects must hold, on 1 scene or more, but got objects {objects}, count {count}"
+        )
+    if not 0 <= noise <= 255:
+        raise UserError(f"noise must be a grey level, 0 to 255, but got {noise}")
 
 
 def _between(low: float, high: float, generator: torch.Generator) -> float:

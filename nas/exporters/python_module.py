@@ -9,9 +9,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from nas.codegen.source import module_source, quoted
-from nas.files import save, write_text, write_together
+from nas.files import save, write_text
 from nas.packaging.card import card
-from nas.packaging.package import ExportError, Package
+from nas.packaging.delivery import put
+from nas.packaging.package import Package
 from nas.packaging.spec import check_name, spec
 
 ABOUT = "a standalone Python module that needs torch only, safetensors weights, a JSON spec and a model card"
@@ -21,25 +22,22 @@ _MARGIN = 13
 
 
 def export(package: Package, out: Path, name: str = "network") -> Path:
-    """Write NAME.py, .safetensors, .json and .md into the folder `out`, made if need be, and return it."""
+    """Write NAME.py, .safetensors, .json and .md, unproved, into the folder `out`, made if need be, and return it."""
     check_name(name)
     source = module_source(package, name, docstring(package, name))
     ast.parse(source)
     weights = {key: value.detach().cpu().contiguous() for key, value in package.weights.items()}
     told = json.dumps(spec(package, name), indent=2, ensure_ascii=False) + "\n"
     described = carded(package, name)
-    try:
-        write_together(
-            {
-                out / f"{name}.safetensors": lambda path: save(weights, path),
-                out / f"{name}.json": lambda path: path.write_text(told, encoding="utf-8"),
-                out / f"{name}.md": lambda path: path.write_text(described, encoding="utf-8"),
-                out / f"{name}.py": lambda path: path.write_text(source, encoding="utf-8"),
-            }
-        )
-    except OSError as error:
-        raise ExportError(f"an export needs a folder that can be written, but {out} says: {error.strerror}") from None
-    return out
+    return put(
+        out,
+        {
+            f"{name}.safetensors": lambda path: save(weights, path),
+            f"{name}.json": lambda path: path.write_text(told, encoding="utf-8"),
+            f"{name}.md": lambda path: path.write_text(described, encoding="utf-8"),
+            f"{name}.py": lambda path: path.write_text(source, encoding="utf-8"),
+        },
+    )
 
 
 def carded(package: Package, name: str, proof: Mapping[str, object] | None = None) -> str:

@@ -71,7 +71,8 @@ def examine_program(path: str, probe: str) -> dict[str, Any]:
     found = [compare(network, held[f"images.{key}"], held[f"logits.{key}"]) for key in batches]
     if any(one["difference"] is None for one in found):
         return next(one for one in found if one["difference"] is None)
-    return {key: repr(max(float(one[key]) for one in found)) for key in ("difference", "largest")}
+    numbers = {key: torch.tensor([float(one[key]) for one in found]) for key in ("difference", "largest")}
+    return {key: repr(each.max().item()) for key, each in numbers.items()}  # Python's max would lose a NaN
 
 
 def compare(network: Any, images: Any, expected: Any) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 import os
 import subprocess
 import sys
@@ -64,7 +65,12 @@ class Compared:
     largest: float
 
     def check(self, what: str) -> None:
-        """Raise `ExportError` unless the logits are the same but for rounding."""
+        """Raise `ExportError` unless the logits are finite, and the same but for rounding."""
+        if not math.isfinite(self.largest):
+            raise ExportError(
+                f"logits must be finite to be compared, but the largest of the network's own is {self.largest}: train "
+                "it, or take --format python_module, which is compared with other weights, too"
+            )
         if not self.difference <= OTHER_KERNELS * self.largest + RESOLVED**2:
             raise ExportError(
                 f"{what} must compute the same, but its logits differ by {self.difference:.1e} "
@@ -78,15 +84,15 @@ class Compared:
 
 def compared(run: Callable[[Tensor], Tensor], network: nn.Module, channels: int, side: int) -> Compared:
     """Another runtime beside torch, on seeded batches of two sizes: a fixed batch shows."""
-    difference = largest = 0.0
+    found: list[Tensor] = []
     for images in _batches(channels, side):
         with torch.no_grad():
             wanted = network(images)
         got = run(images)
         if got.shape != wanted.shape:
             raise ExportError(f"an export must give logits {tuple(wanted.shape)}, but gives {tuple(got.shape)}")
-        difference = max(difference, float((got - wanted).abs().max()))
-        largest = max(largest, float(wanted.abs().max()))
+        found.append(torch.stack([(got - wanted).abs().max(), wanted.abs().max()]))
+    difference, largest = torch.stack(found).amax(0).tolist()  # Python's max would lose a NaN
     return Compared(difference, largest)
 
 

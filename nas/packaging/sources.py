@@ -10,10 +10,11 @@ from torch import Tensor
 
 from nas import state_dicts
 from nas.build import build
-from nas.packaging.package import Package
+from nas.packaging.package import ExportError, Package
 from nas.session import images_of
 from nas.weights import translated
 from search_spaces.arch import Arch
+from search_spaces.cost import cost
 from search_spaces.zoo.network import Network
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 SEED = 0
 """Of the initialisation of networks without trained weights."""
+MOST = 500_000_000
+"""Numbers that a network may have to hold: 2 GB in fp32, of which a proof makes several copies."""
 
 
 def published(network: Network, weights: Mapping[str, Tensor], source: str) -> Package:
@@ -37,7 +40,8 @@ def published(network: Network, weights: Mapping[str, Tensor], source: str) -> P
 
 
 def fresh(arch: Arch, in_channels: int, num_classes: int, **known: Any) -> Package:
-    """A network with a seeded initialisation."""
+    """A network with a seeded initialisation; raise `ExportError` when it is too large."""
+    _check_size(arch, in_channels, num_classes)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
         weights = build(arch, in_channels, num_classes).state_dict()
@@ -45,7 +49,8 @@ def fresh(arch: Arch, in_channels: int, num_classes: int, **known: Any) -> Packa
 
 
 def trained(stored: Stored, candidate: Candidate, deployed_channels: int, deployed_classes: int) -> Package:
-    """A study's network with its best weights; raise `UserError` when it has none."""
+    """A study's network with its best weights; raise `UserError` when it has none, or is too large as deployed."""
+    _check_size(candidate.arch, deployed_channels, deployed_classes)
     weights, accuracy = state_dicts.best(stored, candidate)
     return Package(
         arch=candidate.arch,
@@ -65,6 +70,16 @@ def untrained(stored: Stored, candidate: Candidate, in_channels: int, num_classe
     """A study's network with a seeded initialisation instead of its weights."""
     known = {"provenance": _provenance(stored, candidate), "record": _record(stored, candidate)}
     return fresh(candidate.arch, in_channels, num_classes, **known)
+
+
+def _check_size(arch: Arch, in_channels: int, num_classes: int) -> None:
+    found = cost(arch, in_channels, num_classes)
+    if max(found.params, found.peak_activations) > MOST:
+        raise ExportError(
+            f"a network to export must have at most {MOST:,} parameters, and activations of an image at once, but for "
+            f"{in_channels:,} channels and {num_classes:,} classes it has {found.params:,} and "
+            f"{found.peak_activations:,}"
+        )
 
 
 def _provenance(stored: Stored, candidate: Candidate) -> dict[str, Any]:

@@ -336,6 +336,7 @@ def test_images_are_normalised_by_as_many_channels_as_they_have(
         (TINY, "ssd", {"num_classes": 1}, "at least 2, but got 1"),
         (TINY, "ssd", {"reductions": (4, 7)}, r"\[2, 4, 8, 16\], but got \[4, 7\]"),
         (TINY, "fast_rcnn", {"reductions": (4, 8)}, r"one number, but got \[4, 8\]"),
+        (TINY, "fast_rcnn", {"reductions": 4}, r"a sequence, such as \(4,\), but got 4"),
         (TINY, "faster_rcnn", {"reductions": (4, 16)}, "without gaps"),
         (TINY, "faster_rcnn", {"min_size": 100, "max_size": 60}, "min_size 100 and max_size 60"),
         (TINY, "ssd", {"mean": [0.5]}, "3 channels, but got"),
@@ -418,11 +419,25 @@ def test_the_same_seed_composes_the_same_scenes() -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"size": 20}, {"scale": (0.0, 1.0)}, {"scale": (1.2, 1.0)}, {"objects": (0, 2)}, {"count": 0}]
+    "options",
+    [
+        {"size": 20},
+        {"scale": (0.0, 1.0)},
+        {"scale": (1.2, 1.0)},
+        {"objects": (0, 2)},
+        {"count": 0},
+        {"noise": -1},
+        {"noise": 256},
+    ],
 )
 def test_scenes_that_cannot_be_are_told(options: dict[str, Any]) -> None:
     with pytest.raises(UserError, match="must"):
         compose(DATA, "train", **{"count": 2, **options})
+
+
+def test_a_split_that_is_not_there_is_told() -> None:
+    with pytest.raises(UserError, match="a split is one of train, val, test, but got 'validation'"):
+        compose(DATA, "validation", 2)
 
 
 # ------------------------------------------------------------------------------------- learning

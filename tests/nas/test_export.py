@@ -17,8 +17,10 @@ from safetensors.torch import load_file
 from nas import cli, export
 from nas.build import build
 from nas.candidates import weights_name
+from nas.exporters.python_module import SUFFIXES
 from nas.files import write_weights
 from nas.packaging import proof
+from nas.packaging.package import ExportError
 from nas.store import Stored, create_study
 from search_spaces.arch import Arch
 from search_spaces.cost import cost
@@ -165,6 +167,29 @@ def test_a_text_is_initialised_the_same_every_time(capsys: pytest.CaptureFixture
     assert all(torch.equal(one[name], two[name]) for name in one)
 
 
+def test_a_failed_proof_leaves_what_was_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuted(folder: Path, package: Any, name: str = "network") -> proof.Proof:
+        assert (folder / f"{name}.py").is_file()
+        raise ExportError("the exported module is another network")
+
+    monkeypatch.setattr(proof, "prove", refuted)
+    for out, before in (("new", None), ("old", "an earlier export")):
+        if before:
+            Path(out).mkdir()
+            Path(out, "network.py").write_text(before)
+        with pytest.raises(ExportError, match="another network"):
+            export.main(["--arch", ARCHS[0], "--out", out])
+        left = {path.name: path.read_text() for path in Path(out).glob("*")}
+        assert left == ({"network.py": before} if before else {})
+
+
+@pytest.mark.usefixtures("unproved")
+def test_a_proved_export_is_four_files(tmp_path: Path) -> None:
+    assert export.main(["--arch", ARCHS[0], "--out", "home"]) == 0
+    assert {path.name for path in (tmp_path / "home").iterdir()} == {f"network{suffix}" for suffix in SUFFIXES}
+    assert "## Proof" in Path("home/network.md").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
@@ -174,6 +199,8 @@ def test_a_text_is_initialised_the_same_every_time(capsys: pytest.CaptureFixture
         (("--arch", ARCHS[0], "--out", "x", "--name", "no name"), "a module's name must be"),
         (("--study", "study", "--out", "x"), "run nas.search"),
         (("--arch", ARCHS[0], "--out", "a_file"), "a folder that can be written"),
+        (("--arch", ARCHS[0], "--out", "x", "--num-classes", "1000000000"), "1,000,000,000 classes it has 17,00"),
+        (("--arch", ARCHS[0], "--out", "x", "--in-channels", "1000000"), "it has 72,021,640 and 4,096,"),
     ],
 )
 def test_mistakes_are_one_sentence(
@@ -188,6 +215,7 @@ def test_mistakes_about_a_study_are_one_sentence(stored: Stored, capsys: pytest.
     assert_refused(("--study", "other", "--out", "x"), "a study must be one of", capsys)
     assert_refused(("--trial", "9", "--out", "x"), "but got 9", capsys)
     assert_refused(("--trial", "2", "--out", "x"), "nas.train --study study --trial 2`, or add --untrained", capsys)
+    assert_refused(("--best", "--out", "x", "--in-channels", "1000000000"), "for 1,000,000,000 channels", capsys)
     (stored.folder / weights_name(1)).write_bytes(b"not weights")
     assert_refused(("--best", "--out", "x"), "weights must be a safetensors file", capsys)
     write_weights({"a": torch.zeros(1)}, stored.folder / weights_name(1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -177,6 +178,17 @@ def test_published_weights_may_have_other_classes_and_channels() -> None:
         assert close(ours(images), judge(images))
 
 
+def test_weights_as_torchvision_published_them_in_2017() -> None:
+    """DenseNet's have a dot before the numbers of its layers; batch norms of then did not count their batches."""
+    judge = theirs(find("densenet121"))
+    today = judge.state_dict()
+    older = {re.sub(r"(denselayer\d+\.(?:norm|conv))", r"\1.", name): value for name, value in today.items()}
+    older = {name: value for name, value in older.items() if not name.endswith("num_batches_tracked")}
+    assert "features.denseblock1.denselayer1.norm.1.weight" in older
+    ours, expected = zoo.load("densenet121", older).state_dict(), zoo.load("densenet121", today).state_dict()
+    assert all(torch.equal(ours[name], value) for name, value in expected.items())
+
+
 @pytest.mark.parametrize(
     ("name", "change", "said"),
     [
@@ -184,6 +196,9 @@ def test_published_weights_may_have_other_classes_and_channels() -> None:
         ("resnet50", lambda weights: weights.pop("layer1.0.bn1.bias"), "layer1.0.bn1.bias .* is missing"),
         ("resnet50", lambda weights: weights.update(extra=torch.zeros(1)), "extra is not among its names"),
         ("resnet50", lambda weights: weights.update({"bn1.bias": torch.zeros(3)}), r"bn1.bias has shape \(3,\) where"),
+        ("resnet50", lambda weights: weights.update({"conv1.weight": torch.zeros(())}), r"weight has shape \(\) "),
+        ("resnet50", lambda weights: weights.update({"conv1.weight": torch.zeros(64, 0, 7, 7)}), r"has shape \(64, 0,"),
+        ("resnet50", lambda weights: weights.update({"fc.bias": torch.zeros(())}), r"fc.bias has shape \(\) where"),
     ],
 )
 def test_other_weights_are_refused(name: str, change: object, said: str) -> None:

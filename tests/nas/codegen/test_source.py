@@ -238,6 +238,22 @@ def test_a_map_survives_an_activation_that_follows_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("own_parts")
+def test_an_activation_before_a_branch_leaves_the_shortcut_alone(tmp_path: Path) -> None:
+    @dataclass(frozen=True)
+    class PreActivation(Block):
+        act: str = "relu"
+
+        def layer(self, in_channels: int, out_channels: int, stride: int) -> Layer:
+            path = chain(act=L.Act(self.act), conv=L.Conv(out_channels, 3), act2=L.Act(self.act), conv2=L.Conv(8))
+            return add(identity=L.Identity(), path=path)
+
+    arch = "r32 | conv_stem(width=8) | pre_activation c8 n2 | pre_activation(act=gelu) c8 n2 | pool_head"
+    text = assert_same(packed(arch), tmp_path)
+    assert "act=nn.ReLU()" in text
+    assert "act2=relu()" in text
+
+
+@pytest.mark.usefixtures("own_parts")
 def test_numbers_that_the_text_cannot_follow_are_fixed(tmp_path: Path) -> None:
     @dataclass(frozen=True)
     class TwoLayers(Head):

@@ -75,7 +75,10 @@ def test_nothing_in_a_study_leaves_the_docstring(said: str, tmp_path: Path) -> N
     assert letters in "".join(module.__doc__.split())
 
 
-@pytest.mark.parametrize("name", ["", "a b", "class", "torch", "json", "../up", "1st", "a.b"])
+TAKEN = ["timm", "nas", "dashboard", "numpy", "fvcore", "torchvision"]
+
+
+@pytest.mark.parametrize("name", ["", "a b", "class", "torch", "json", "../up", "1st", "a.b", *TAKEN])
 def test_names_that_are_no_module(name: str, tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="a module's name must be"):
         export(packed(SMALL), tmp_path, name)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+import torch
 from safetensors.torch import load_file, save_file
 
 from nas.exporters.python_module import export
+from nas.packaging import fresh_process
 from nas.packaging.package import ExportError
-from nas.packaging.proof import Proof, check, limit, prove
+from nas.packaging.proof import Compared, Proof, check, compared, limit, prove
 from tests.nas.exporting import SMALL, drawn, packed
 
 
@@ -65,3 +69,31 @@ def test_limit_is_1e_5_and_tighter_for_small_logits() -> None:
     assert limit(1e-11) < 1e-15
     assert limit(0.0) == 0.0
     assert limit(float("inf")) == 0.0
+
+
+@pytest.mark.parametrize("batches", [(1,), (3,), (1, 3)])
+def test_logits_that_are_no_numbers_are_never_the_same(batches: tuple[int, ...]) -> None:
+    network = torch.nn.Flatten()
+
+    def run(images: torch.Tensor) -> Any:
+        return network(images) * (float("nan") if len(images) in batches else 1.0)
+
+    with pytest.raises(ExportError, match="its logits differ by nan"):
+        compared(run, network, 1, 4).check("a runtime")
+
+
+@pytest.mark.parametrize("bad", [1, 3])
+def test_an_archive_that_gives_no_numbers_for_one_batch(
+    bad: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = {f"images.{i}": torch.ones(size, 2) for i, size in enumerate((1, 3))}
+    save_file(images | {f"logits.{i}": torch.ones(size, 2) for i, size in enumerate((1, 3))}, tmp_path / "probe")
+    archive = SimpleNamespace(module=lambda: lambda batch: batch * float("nan") if len(batch) == bad else batch)
+    monkeypatch.setattr(torch.export, "load", lambda path: archive)
+    found = fresh_process.examine_program("network.pt2", str(tmp_path / "probe"))
+    assert found == {"difference": "nan", "largest": "1.0"}
+
+
+def test_a_network_without_finite_logits_is_not_taken_for_proved() -> None:
+    with pytest.raises(ExportError, match=r"logits must be finite to be compared, but the largest .* is inf"):
+        Compared(0.0, float("inf")).check("a runtime")
