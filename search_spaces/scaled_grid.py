@@ -13,7 +13,7 @@ from search_spaces.cost import ChainReader, head_cost, stem_cost
 from search_spaces.errors import ArchError
 from search_spaces.layers import Shape
 from search_spaces.part import MAX_CHANNELS, Block
-from search_spaces.scaling import repeats, scaled_resolution
+from search_spaces.scaling import reaching, repeats, scaled_resolution
 
 Read = tuple[Shape, int]
 """An output shape, and the FLOPs on the way to it."""
@@ -51,7 +51,7 @@ def _column(arch: Arch, ways: list[Way | None], width: float, image: Shape, num_
         head = arch.head.widened(width)
     except ArchError:
         return [None] * len(ways)
-    readers = [_Stage(stage, width) for stage in arch.stages]
+    readers = [_Stage(stage, width, before) for stage, before in zip(arch.stages, reaching(arch), strict=True)]
 
     def counted(way: Way) -> int | None:
         reached, total = shape, stem.flops
@@ -67,10 +67,10 @@ def _column(arch: Arch, ways: list[Way | None], width: float, image: Shape, num_
 
 
 class _Stage:
-    """A stage at one width and any depth, and what was read of it."""
+    """A stage at one width and any depth, and what was read of it; `before`: channels that reached it unscaled."""
 
-    def __init__(self, stage: Stage, width: float) -> None:
-        self.stage, self.width = stage, width
+    def __init__(self, stage: Stage, width: float, before: int) -> None:
+        self.stage, self.width, self.before = stage, width, before
         self._widened: dict[tuple[Block, int], tuple[Block, int]] = {}
         self._read: dict[tuple[Block, int, Shape], Read] = {}
         self._chains = ChainReader()
@@ -79,7 +79,7 @@ class _Stage:
         """The stage with `times` blocks; raise `ArchError` where it cannot be."""
         key = block, shape.channels
         if key not in self._widened:
-            self._widened[key] = block.widened_to(self.stage.width, self.width, shape.channels)
+            self._widened[key] = block.widened_to(self.stage.width, self.width, shape.channels, self.before)
         own, channels = self._widened[key]
         reached, total = self._block(own, channels, self.stage.stride, shape)
         for left in range(times - 1, 0, -1):
