@@ -16,6 +16,7 @@ from search_spaces.holes import Chooser, Hole, Label, OneOf, count, fill, fillin
 from search_spaces.latency import Latency
 from search_spaces.lattice import CountTable, Lattice, Rule, assemble, path_of
 from search_spaces.layers import Shape
+from search_spaces.rules import identity
 
 TRIES = 64
 
@@ -43,8 +44,11 @@ class Space:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hash that two spaces share exactly when they have the same holes and rules."""
-        said = repr((self.template, [_rule_text(rule) for rule in self.rules]))
+        """Hash that two spaces share when they have the same holes, and rules that `identity` cannot tell apart.
+
+        With rules it holds for one version of Python, whose bytecode is in it.
+        """
+        said = repr((self.template, [identity(rule) for rule in self.rules]))
         return sha256(said.encode()).hexdigest()[:16]
 
     @lru_cache(maxsize=8)  # noqa: B019 - spaces are few and live as long as the program
@@ -237,12 +241,6 @@ class Space:
                     found[moved] = None
         found.pop(filling, None)
         return tuple(found)
-
-
-def _rule_text(rule: Rule) -> str:
-    """What tells one rule from another: its name and, for functions, the numbers and names in it."""
-    code = getattr(rule, "__code__", None)
-    return f"{rule.__qualname__} {code.co_names} {code.co_consts}" if code else rule.__qualname__
 
 
 def weighted(hole: Hole, rng: Random) -> Label:
