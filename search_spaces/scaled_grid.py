@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from search_spaces.arch import Arch, Stage, block_layer
+from search_spaces.arch import Arch, Stage, check_end
 from search_spaces.cost import ChainReader, head_cost, stem_cost
 from search_spaces.errors import ArchError
 from search_spaces.layers import Shape
@@ -94,7 +94,8 @@ class _Stage:
         if key not in self._read:
             if channels > MAX_CHANNELS:
                 raise ArchError(f"a stage has at most {MAX_CHANNELS} channels, but got {channels}")
-            layer = block_layer(block, shape.channels, channels, stride)
+            layer = block.layer(shape.channels, channels, stride)  # `block_layer` would read it once more
             reached, counted = self._chains.read(layer, shape)
+            check_end(reached.channels, channels)
             self._read[key] = reached, counted.flops
         return self._read[key]

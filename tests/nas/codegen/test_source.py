@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from nas.exporters.python_module import export
 from nas.packaging.package import Package
 from search_spaces import layers as L
 from search_spaces.layers import Layer, add, chain, concat, multiply
-from search_spaces.part import REGISTRY, Block, Head, Stem, known
+from search_spaces.part import Block, Head, Stem, known
 from search_spaces.spaces import names
 from tests.nas.exporting import MOBILENET_V2, SMALL, brought_home, drawn, packed
 
@@ -187,15 +186,6 @@ def test_weights_that_do_not_fit_are_an_error(tmp_path: Path) -> None:
 
 
 # ---------------------------------------------------------------------------------- users' own blocks
-
-
-@pytest.fixture
-def own_parts() -> Iterator[None]:
-    """Parts that a test defines are forgotten after it."""
-    before = dict(REGISTRY)
-    yield
-    REGISTRY.clear()
-    REGISTRY.update(before)
 
 
 @pytest.mark.usefixtures("own_parts")
