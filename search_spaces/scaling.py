@@ -15,6 +15,7 @@ from search_spaces.budget import Budget
 from search_spaces.cost import Cost, cost, stem_cost
 from search_spaces.errors import ArchError, BudgetError
 from search_spaces.layers import Shape
+from search_spaces.part import MAX_CHANNELS
 
 EVEN = 2  # resolutions are rounded to multiples of this
 REACH = 64.0  # a network is not grown or shrunk by more than this factor of its cost
@@ -74,8 +75,9 @@ def scale(
     their sum is right; `ceil` rounds each stage up, as EfficientNet does. Widths are rounded by each block's rule
     (multiples of 8 unless its groups ask for more), resolutions to even numbers; at factor 1 they stay as they are.
     """
-    if min(depth, width, resolution) <= 0:
-        raise ArchError(f"factors must be more than 0, but got {depth:g}, {width:g}, {resolution:g}")
+    if not all(0 < factor <= MAX_CHANNELS for factor in (depth, width, resolution)):  # more leaves nothing allowed
+        said = f"{depth:g}, {width:g}, {resolution:g}"
+        raise ArchError(f"factors must be more than 0 and at most {MAX_CHANNELS}, but got {said}")
     if rounding not in ROUNDINGS:
         raise ArchError(f"a rounding is one of {', '.join(ROUNDINGS)}, but got {rounding}")
     side = scaled_resolution(arch, resolution)
@@ -110,7 +112,8 @@ def _stages(arch: Arch, depth: float, width: float, rounding: str) -> Iterator[S
 def repeats(stages: tuple[Stage, ...], factor: float, rounding: str = "spread") -> list[int]:
     """Repeats of each stage, at `factor` times the depth.
 
-    Blocks that deepen by themselves, and pools, stay as many as they are.
+    Blocks that deepen by themselves, and pools, stay as many as they are. Raise `ArchError` where a stage would
+    have too many.
 
     `spread` hands out the blocks by Webster's rule, one at least to each stage: the sum is right to half a
     block, and a little more depth never takes a block from any stage.
@@ -118,12 +121,21 @@ def repeats(stages: tuple[Stage, ...], factor: float, rounding: str = "spread") 
     repeating = [i for i, s in enumerate(stages) if s.block.repeats and s.block.deepened(2) == s.block]
     depths = [stage.depth for stage in stages]
     if rounding == "ceil":
-        return [min(MAX_DEPTH, ceil(n * factor - 1e-9)) if i in repeating else n for i, n in enumerate(depths)]
+        return _allowed([ceil(n * factor - 1e-9) if i in repeating else n for i, n in enumerate(depths)])
     made = dict.fromkeys(repeating, 1)
-    for _ in range(round(factor * sum(depths[i] for i in repeating)) - len(repeating)):
+    blocks = round(factor * sum(depths[i] for i in repeating))
+    _allowed([ceil(blocks / max(1, len(repeating)))])  # the largest stage has no fewer; they are dealt one by one
+    for _ in range(blocks - len(repeating)):
         poorest = max(repeating, key=lambda i: (depths[i] / (made[i] + 0.5), i))
         made[poorest] += 1
-    return [min(MAX_DEPTH, made.get(i, n)) for i, n in enumerate(depths)]
+    return _allowed([made.get(i, n) for i, n in enumerate(depths)])
+
+
+def _allowed(depths: list[int]) -> list[int]:
+    """The depths, unless a stage is too deep."""
+    if max(depths, default=0) > MAX_DEPTH:
+        raise ArchError(f"a stage has at most {MAX_DEPTH} blocks, but got {max(depths)}")
+    return depths
 
 
 def reaching(arch: Arch) -> tuple[int, ...]:

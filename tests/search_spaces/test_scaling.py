@@ -183,6 +183,12 @@ def test_marginal_costs_are_those_of_a_little_more(metric: str) -> None:
     ("factors", "said"),
     [
         ({"depth": 0.0}, "factors must be more than 0"),
+        ({"depth": -1.0}, "factors must be more than 0"),
+        ({"width": float("nan")}, "factors must be more than 0"),
+        ({"depth": float("inf")}, "and at most 65536, but got inf"),
+        ({"width": 1e308}, "and at most 65536, but got 1, 1e[+]308"),
+        ({"depth": 60_000.0}, r"a stage has at most 256 blocks, but got 80000"),
+        ({"depth": 200.0, "rounding": "ceil"}, "a stage has at most 256 blocks, but got 400"),
         ({"resolution": 100.0}, "a resolution is at most 4096 px"),
         ({"resolution": 0.01}, "at least 1×1"),
         ({"rounding": "up"}, "a rounding is one of spread, ceil"),
