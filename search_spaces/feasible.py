@@ -37,7 +37,7 @@ class Feasible:
         num_classes: int = 1000,
         latency: Latency | None = None,
     ) -> None:
-        self.space, self.budget, self.latency = space, budget, latency
+        self.space, self.budget, self.latency = space.deployed(in_channels, num_classes), budget, latency
         self.in_channels, self.num_classes = in_channels, num_classes
         if latency is None and "latency_ns" in dict(budget.limits):
             raise BudgetError(f"a limit on latency needs a table of it, but got {budget} without one")

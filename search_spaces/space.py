@@ -27,13 +27,16 @@ class Space:
 
     A rule takes a stage and the shape that reaches it, and says whether the stage may stand there:
     `lambda stage, shape: stage.width >= shape.channels` forbids narrowing. Rules see one stage at a
-    time, so that a space can be counted and sampled exactly. `about` is one sentence.
+    time, so that a space can be counted and sampled exactly. `about` is one sentence. What is valid is so for
+    images of `in_channels` and for `num_classes`.
     """
 
     name: str
     template: Arch
     rules: tuple[Rule, ...] = ()
     about: str = ""
+    in_channels: int = 3
+    num_classes: int = 1000
 
     # --------------------------------------------------------------------------------- reading it
 
@@ -60,7 +63,7 @@ class Space:
 
     def size(self) -> int:
         """Number of distinct valid networks, exactly."""
-        return self.lattice().size()
+        return self.lattice(self.in_channels, self.num_classes).size()
 
     @cached_property
     def resolutions(self) -> tuple[int, ...]:
@@ -79,11 +82,18 @@ class Space:
             )
         return self.at(kept[0]) if len(kept) == 1 else replace(self, template=self.template.at(OneOf(*kept)))
 
+    @lru_cache(maxsize=8)  # noqa: B019 - as lattice
+    def deployed(self, in_channels: int, num_classes: int) -> Space:
+        """This space for images of other channels and other classes."""
+        if (in_channels, num_classes) == (self.in_channels, self.num_classes):
+            return self
+        return replace(self, in_channels=in_channels, num_classes=num_classes)
+
     # ---------------------------------------------------------------------------------- drawing
 
     @cached_property
     def _uniform(self) -> CountTable:
-        lattice = self.lattice()
+        lattice = self.lattice(self.in_channels, self.num_classes)
         return CountTable(lattice, "flops", lattice.extreme("flops", -1)[1].flops, bins=1)
 
     def sample(self, rng: Random) -> Arch:
@@ -125,12 +135,12 @@ class Space:
     def valid(self, arch: Arch) -> bool:
         """Whether every layer fits the shape that reaches it and every rule holds."""
         try:
-            shape, _ = stem_cost(arch.stem, Shape(3, arch.resolution, arch.resolution))
+            shape, _ = stem_cost(arch.stem, Shape(self.in_channels, arch.resolution, arch.resolution))
             for stage in arch.stages:
                 if not all(rule(stage, shape) for rule in self.rules):
                     return False
                 shape, _ = stage_cost(stage, shape)
-            head_cost(arch.head, shape, 1000)
+            head_cost(arch.head, shape, self.num_classes)
         except ArchError:
             return False
         return True

@@ -1,6 +1,7 @@
 """Draws and repairs within a budget, against small spaces written out whole."""
 
 from collections import Counter
+from dataclasses import dataclass
 from random import Random
 from typing import cast
 
@@ -18,7 +19,8 @@ from search_spaces.cost import cost
 from search_spaces.errors import BudgetError
 from search_spaces.feasible import Feasible
 from search_spaces.holes import OneOf, fillings
-from search_spaces.part import Block
+from search_spaces.layers import Conv, Layer
+from search_spaces.part import Block, Stem
 from search_spaces.space import Space
 from search_spaces.spaces import find
 from tests.search_spaces.small import CLASSES, SMALL, hamming, written_out
@@ -103,6 +105,28 @@ def test_ten_thousand_draws_of_mobile_at_300_mflops_are_distinct_and_none_is_ove
     for arch in list(seen)[:200]:
         assert cost(arch).flops <= 300_000_000
         assert arch in feasible.space
+
+
+@pytest.mark.usefixtures("own_parts")
+def test_networks_are_valid_for_the_channels_of_their_deployment() -> None:
+    """A stem of one group a band has no network for three of them."""
+
+    @dataclass(frozen=True)
+    class Bands(Stem):
+        def layer(self, in_channels: int) -> Layer:
+            return Conv(8, 3, 2, groups=in_channels)
+
+    space = Space("bands", Arch(32, Bands(), (Stage(Fire(), OneOf(8, 16, 24)),), PoolHead()))
+    feasible, rng = Feasible(space, Budget(), in_channels=4, num_classes=CLASSES), Random(0)
+    arch, _ = feasible.draw(rng)
+    assert feasible.fits(arch)
+    assert arch in feasible.space
+    assert arch not in space
+    assert len(list(feasible.space.neighbours(arch))) == 2
+    assert feasible.space.mutate(arch, rng) != arch
+    assert feasible.space.sample(rng) in feasible.space
+    assert feasible.space.size() == 3
+    assert Feasible(space, Budget(), 4, CLASSES).space is feasible.space  # whose lattice is read once
 
 
 # ------------------------------------------------------------------------------------------ repair
