@@ -14,7 +14,7 @@ from search_spaces.cost import head_cost, stage_cost, stem_cost
 from search_spaces.errors import ArchError, SpaceError
 from search_spaces.holes import Chooser, Hole, Label, OneOf, count, fill, fillings, holes, match
 from search_spaces.latency import Latency
-from search_spaces.lattice import CountTable, Lattice, Rule, assemble, path_of
+from search_spaces.lattice import CountTable, Lattice, Rule, assemble, kept, path_of
 from search_spaces.layers import Shape
 from search_spaces.rules import identity
 
@@ -137,7 +137,7 @@ class Space:
         try:
             shape, _ = stem_cost(arch.stem, Shape(self.in_channels, arch.resolution, arch.resolution))
             for stage in arch.stages:
-                if not all(rule(stage, shape) for rule in self.rules):
+                if not kept(self.rules, stage, shape):
                     return False
                 shape, _ = stage_cost(stage, shape)
             head_cost(arch.head, shape, self.num_classes)
