@@ -129,6 +129,10 @@ class Act(Pointwise):
 
     kind: str = "relu"
 
+    def __post_init__(self) -> None:
+        if self.kind not in ACTIVATIONS:
+            raise ArchError(f"an activation is one of {', '.join(ACTIVATIONS)}, but got {self.kind}")
+
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Dropout(Pointwise):
