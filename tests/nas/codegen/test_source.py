@@ -228,6 +228,19 @@ def test_a_map_survives_an_activation_that_follows_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("own_parts")
+def test_a_linear_layer_may_lack_its_bias(tmp_path: Path) -> None:
+    @dataclass(frozen=True)
+    class Unbiased(Head):
+        def layer(self, in_channels: int, num_classes: int) -> Layer:
+            return chain(pool=L.AdaptivePool(1), flatten=L.Flatten(), classifier=L.Linear(num_classes, bias=False))
+
+    module, _ = brought_home(packed("r32 | conv_stem(width=8) | mlpconv c8 | unbiased"), tmp_path)
+    fresh = module.Network(num_classes=5)
+    assert dict(fresh.named_parameters()).keys().isdisjoint({"head.classifier.bias"})
+    assert logits(fresh).shape[-1] == 5
+
+
+@pytest.mark.usefixtures("own_parts")
 def test_numbers_that_the_text_cannot_follow_are_fixed(tmp_path: Path) -> None:
     @dataclass(frozen=True)
     class TwoLayers(Head):
