@@ -82,8 +82,7 @@ def initialise(network: nn.Module) -> None:
     for part in network.modules():
         if isinstance(part, nn.Conv2d):
             nn.init.kaiming_normal_(part.weight, mode="fan_out", nonlinearity="relu")
-            if part.bias is not None:
-                nn.init.zeros_(part.bias)
         elif isinstance(part, nn.Linear):
             nn.init.normal_(part.weight, std=0.01)
+        if isinstance(part, (nn.Conv2d, nn.Linear)) and part.bias is not None:
             nn.init.zeros_(part.bias)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Callable
+from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,9 @@ examples:
   python -m nas.scale --zoo mobilenet_v2_0.35_96 --measure --factors 0.5,1,2,4 --seeds 3
 """
 METRICS = ("flops", "params", "peak_activations")
+LEAST, MOST = 1e-3, 1e3  # factors of a cost; far beyond what networks are scaled by
+MAX_PHI = 10.0  # MOST is compound scaling's 1.92^10.6
+MAX_PARTS = 20  # 231 directions
 
 
 def parser() -> argparse.ArgumentParser:
@@ -46,9 +51,16 @@ def parser() -> argparse.ArgumentParser:
     which.add_argument("--from-study", metavar="NAME", help=about)
     cli.add_choice(result)
     what = result.add_argument_group("scaling")
-    what.add_argument("--factor", type=float, default=2.0, metavar="F", help="of the cost; below 1 shrinks")
-    what.add_argument("--directions", type=positive, default=4, metavar="N", help="in parts of 1/N (4: 15)")
-    what.add_argument("--phi", type=float, metavar="φ", help="EfficientNet's compound coefficient instead of --factor")
+    what.add_argument(
+        "--factor", type=_number(LEAST, MOST), default=2.0, metavar="F", help="of the cost; below 1 shrinks"
+    )
+    what.add_argument("--directions", type=_parts, default=4, metavar="N", help="in parts of 1/N (4: 15)")
+    what.add_argument(
+        "--phi",
+        type=_number(-MAX_PHI, MAX_PHI),
+        metavar="φ",
+        help="EfficientNet's compound coefficient instead of --factor",
+    )
     what.add_argument("--fit", metavar="BUDGET", help="the largest network within, such as 300MFLOPs")
     what.add_argument("--along", default="compound", metavar="WAY", help=f"{', '.join(MIXES)}, measured or α,β,γ")
     what.add_argument("--plot", type=Path, metavar="FILE", help="draw contours or curves, to .html or .png")
@@ -64,14 +76,33 @@ def parser() -> argparse.ArgumentParser:
     return result
 
 
+def _number(low: float, high: float) -> Callable[[str], float]:
+    """What reads an argument that is a number from `low` to `high`."""
+
+    def read(text: str) -> float:
+        try:
+            found = float(text)
+        except ValueError:
+            found = nan
+        if not low <= found <= high:
+            raise argparse.ArgumentTypeError(f"a number from {low:g} to {high:g} is needed, but got {text!r}")
+        return found
+
+    return read
+
+
 def _numbers(text: str) -> tuple[float, ...]:
     try:
-        found = tuple(float(part) for part in text.split(","))
-    except ValueError:
-        found = ()
-    if not found or min(found) <= 0:
-        raise argparse.ArgumentTypeError(f"numbers above 0, parted by commas, are needed, but got {text!r}")
-    return found
+        return tuple(map(_number(LEAST, MOST), text.split(",")))
+    except argparse.ArgumentTypeError:
+        said = f"numbers from {LEAST:g} to {MOST:g}, parted by commas, are needed, but got {text!r}"
+        raise argparse.ArgumentTypeError(said) from None
+
+
+def _parts(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= MAX_PARTS:
+        raise argparse.ArgumentTypeError(f"a whole number from 1 to {MAX_PARTS} is needed, but got {text!r}")
+    return int(text)
 
 
 def main(argv: list[str] | None = None) -> int:

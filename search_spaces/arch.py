@@ -70,11 +70,32 @@ class Stage:
 
 @lru_cache(maxsize=65_536)
 def block_layer(block: Block, in_channels: int, out_channels: int, stride: int) -> Layer:
-    """`block.layer(...)`, once: searches meet the same few thousand blocks again and again."""
+    """`block.layer(...)`, once: searches meet the same few thousand blocks again and again.
+
+    Raise `ArchError` where there is none, or it ends in other channels than it was asked for.
+    """
     try:
-        return block.layer(in_channels, out_channels, stride)
+        layer = block.layer(in_channels, out_channels, stride)
+        made = _channels(layer, in_channels)
+        if made is not None:
+            check_end(made, out_channels)
     except ArchError as error:
         raise ArchError(f"{block} c{out_channels} s{stride} on {in_channels} channels: {error}") from None
+    return layer
+
+
+def check_end(made: int, asked: int) -> None:
+    """Raise `ArchError` unless a block's layer ends in the channels that it was asked for."""
+    if made != asked:
+        raise ArchError(f"a block needs a layer that ends in {asked} channels, but got one that ends in {made}")
+
+
+def _channels(layer: Layer, in_channels: int) -> int | None:
+    """The channels that a layer ends in, on a map with room for any window; None where it does not fit even there."""
+    try:
+        return layer.out(Shape(in_channels, MAX_RESOLUTION, MAX_RESOLUTION)).channels
+    except ArchError:
+        return None
 
 
 @dataclass(frozen=True)

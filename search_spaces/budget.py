@@ -23,6 +23,7 @@ _BYTES = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2*
 BYTES = {"int8": 1, "fp16": 2, "bf16": 2, "fp32": 4}  # of one activation
 _NS = {"s": 10**9, "ms": 10**6, "us": 10**3, "µs": 10**3, "ns": 1}
 _LIMIT = re.compile(r"^(?:<=?|≤)?\s*(\d+\.?\d*|\.\d+)(e[-+]?\d{1,2})?\s*([a-zµ-]*)$")
+_PARTED = re.compile(r"(?:[,;]|\band\b|(?<![eE])\+)(?=[\s<=≤]*[.\d])")
 _EXAMPLES = "300MFLOPs, 300MMACs, 5Mparams, 16MB, 512KB@int8, 8ms@cpu, or several as in '300MFLOPs, 5Mparams'"
 _SPELLED = {"flops": "FLOPs", "macs": "MACs", "params": "params"}
 
@@ -44,10 +45,11 @@ class Budget:
         """Read a budget; a bare number or prefix means FLOPs, bytes mean fp32 parameters of that size.
 
         Bytes `@` a precision mean the peak of activations in it, a time `@` a name means latency by that table.
+        Limits are parted by `,`, `;`, `+` or `and` before a number; elsewhere these belong to the name of a table.
         """
         limits: dict[str, int] = {}
         where = {"latency_ns": "", "peak_activations": "int8"}
-        for item in re.split(r"[,;]|\band\b|(?<![eE])\+", text.strip()):
+        for item in _PARTED.split(text.strip()):
             metric, limit, at = _read(item.strip(), text)
             if metric == "latency_ns" and where[metric] not in ("", at):
                 raise BudgetError(f"a budget limits latency by one table, but got {where[metric]} and {at}")
@@ -123,6 +125,10 @@ def _unit_at(unit: str, where: str, text: str) -> tuple[str, float]:
 def _unit(unit: str, text: str) -> tuple[str, float]:
     if unit in _NS:
         raise BudgetError(f"a latency is limited by a table's name, as in 8ms@cpu, but got {text[:80]!r}")
+    if unit == "b":
+        raise BudgetError(
+            f"a bare B may be bytes or billions: say bytes, kB or MB, or GFLOPs or Gparams, but got {text[:80]!r}"
+        )
     if unit in _BYTES:
         return "params", _BYTES[unit] / BYTES_PER_PARAM
     for metric, names in _METRIC.items():

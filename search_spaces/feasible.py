@@ -14,11 +14,12 @@ from search_spaces.budget import Budget, spelled
 from search_spaces.cost import Cost, cost, timed
 from search_spaces.errors import BudgetError
 from search_spaces.latency import Latency, latency_ns
-from search_spaces.lattice import WIDEST, CountTable, Lattice, assemble
+from search_spaces.lattice import CountTable, Lattice, assemble
 from search_spaces.space import Space
 
 REFUSALS = 20_000
 BINS = 256
+PEAK = "peak_activations"
 
 
 class Feasible:
@@ -36,17 +37,25 @@ class Feasible:
         num_classes: int = 1000,
         latency: Latency | None = None,
     ) -> None:
-        self.space, self.budget, self.latency = space, budget, latency
+        self.space, self.budget, self.latency = space.deployed(in_channels, num_classes), budget, latency
         self.in_channels, self.num_classes = in_channels, num_classes
         if latency is None and "latency_ns" in dict(budget.limits):
             raise BudgetError(f"a limit on latency needs a table of it, but got {budget} without one")
-        for metric, limit in budget.limits:
-            cheapest, least = self.lattice.extreme(metric)
-            if getattr(least, metric) > limit:
-                raise BudgetError(
-                    f"the cheapest network of {space.name} has {spelled_out(budget, metric, getattr(least, metric))}, "
-                    f"but the budget is {budget}: {cheapest}"
-                )
+        peak = dict(budget.limits).get(PEAK)
+        if peak is not None:
+            self._check(self.lattice, PEAK, peak)
+        for metric, limit in self._sums:
+            self._check(self._kept, metric, limit, "" if peak is None else f" within {budget.spell(PEAK, peak)}")
+
+    def _check(self, lattice: Lattice, metric: str, limit: int, among: str = "") -> None:
+        """Raise `BudgetError` when the cheapest network by a metric is above its limit."""
+        cheapest, least = lattice.extreme(metric)
+        value = getattr(least, metric)
+        if value > limit:
+            raise BudgetError(
+                f"the cheapest network of {self.space.name}{among} has {spelled_out(self.budget, metric, value)}, "
+                f"but the budget is {self.budget}: {cheapest}"
+            )
 
     @property
     def lattice(self) -> Lattice:
@@ -56,13 +65,13 @@ class Feasible:
     @cached_property
     def _kept(self) -> Lattice:
         """Those within the limit on peak memory, which no sum along a path can tell."""
-        peak = dict(self.budget.limits).get("peak_activations")
+        peak = dict(self.budget.limits).get(PEAK)
         return self.lattice if peak is None else self.lattice.within_peak(peak)
 
     @property
     def _sums(self) -> tuple[tuple[str, int], ...]:
         """The limits on costs that add up."""
-        return tuple((metric, limit) for metric, limit in self.budget.limits if metric not in WIDEST)
+        return tuple((metric, limit) for metric, limit in self.budget.limits if metric != PEAK)
 
     @lru_cache(maxsize=65_536)  # noqa: B019 - lives as long as the search
     def cost(self, arch: Arch) -> Cost:

@@ -109,7 +109,7 @@ def _label(option: Any) -> Label:
 
 def scope(path: str, label: Label, option: Any) -> str:
     """Path of the holes inside an option: scoped by its label, so that they are conditional on it."""
-    return f"{path}.{label}" if is_dataclass(option) else path
+    return f"{path}.{label}" if is_dataclass(option) or isinstance(option, tuple) else path
 
 
 def is_open(node: Any) -> bool:

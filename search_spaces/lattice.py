@@ -22,7 +22,7 @@ from typing import Any
 
 from search_spaces.arch import Arch, Stage
 from search_spaces.cost import Cost, TimedCost, head_cost, stage_cost, stem_cost, timed
-from search_spaces.errors import ArchError, SpaceError
+from search_spaces.errors import ArchError, LanguageError, SpaceError
 from search_spaces.holes import count, fillings
 from search_spaces.latency import Latency
 from search_spaces.layers import EPS, Shape
@@ -281,9 +281,22 @@ def _slot(
     return slot
 
 
+def kept(rules: Sequence[Rule], stage: Stage, shape: Shape) -> bool:
+    """Whether a stage keeps the rules where `shape` reaches it; raise `SpaceError` when one cannot tell."""
+    try:
+        return all(rule(stage, shape) for rule in rules)
+    except LanguageError:
+        raise
+    except Exception as error:
+        raise SpaceError(
+            "a rule must tell of every stage of its space whether it may stand there, "
+            f"but on {stage} one raised {type(error).__name__}: {error}"
+        ) from error
+
+
 def _ruled(rules: Sequence[Rule]) -> Callable[[Stage, Shape], tuple[Shape, Cost] | None]:
     def price(stage: Stage, shape: Shape) -> tuple[Shape, Cost] | None:
-        return stage_cost(stage, shape) if all(rule(stage, shape) for rule in rules) else None
+        return stage_cost(stage, shape) if kept(rules, stage, shape) else None
 
     return price
 

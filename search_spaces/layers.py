@@ -129,6 +129,10 @@ class Act(Pointwise):
 
     kind: str = "relu"
 
+    def __post_init__(self) -> None:
+        if self.kind not in ACTIVATIONS:
+            raise ArchError(f"an activation is one of {', '.join(ACTIVATIONS)}, but got {self.kind}")
+
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Dropout(Pointwise):
@@ -372,3 +376,8 @@ def divisible(value: float, by: int = 8) -> int:
     """Round channels to a multiple of `by`, never below it nor more than 10 % down (MobileNetV2's rule)."""
     rounded = max(by, int(value + by / 2) // by * by)
     return rounded + by if rounded < 0.9 * value else rounded
+
+
+def scaled_width(channels: int, factor: float, by: int = 8) -> int:
+    """Channels times `factor`, rounded by `divisible`; at factor 1 they stay, whatever they are."""
+    return channels if factor == 1 else divisible(channels * factor, by)

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Self
 
 from search_spaces.errors import ArchError, SpaceError
 from search_spaces.holes import is_open
-from search_spaces.layers import ACTIVATIONS, Layer, divisible
+from search_spaces.layers import ACTIVATIONS, Layer, scaled_width
 
 REGISTRY: dict[str, type[Part]] = {}
 MAX_CHANNELS = 65_536
@@ -102,9 +102,9 @@ class Block(Part, abstract=True):
         """The block with its own layers times `factor`; most have none of their own and are repeated instead."""
         return self
 
-    def widened_to(self, width: int, factor: float, in_channels: int) -> tuple[Self, int]:
-        """The block and its stage's width times `factor`, where `in_channels` (scaled already) reach it."""
-        return self.widened(factor), divisible(width * factor)
+    def widened_to(self, width: int, factor: float, in_channels: int, before: int) -> tuple[Self, int]:
+        """The block and its stage's width times `factor`, where `in_channels` reach it, which were `before`."""
+        return self.widened(factor), scaled_width(width, factor)
 
     def layer(self, in_channels: int, out_channels: int, stride: int) -> Layer:
         raise TypeError(f"{type(self).__name__} is abstract: it has no layer")

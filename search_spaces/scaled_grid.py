@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from search_spaces.arch import Arch, Stage, block_layer
+from search_spaces.arch import Arch, Stage, check_end
 from search_spaces.cost import ChainReader, head_cost, stem_cost
 from search_spaces.errors import ArchError
 from search_spaces.layers import Shape
 from search_spaces.part import MAX_CHANNELS, Block
-from search_spaces.scaling import repeats, scaled_resolution
+from search_spaces.scaling import reaching, repeats, scaled_resolution
 
 Read = tuple[Shape, int]
 """An output shape, and the FLOPs on the way to it."""
@@ -51,7 +51,7 @@ def _column(arch: Arch, ways: list[Way | None], width: float, image: Shape, num_
         head = arch.head.widened(width)
     except ArchError:
         return [None] * len(ways)
-    readers = [_Stage(stage, width) for stage in arch.stages]
+    readers = [_Stage(stage, width, before) for stage, before in zip(arch.stages, reaching(arch), strict=True)]
 
     def counted(way: Way) -> int | None:
         reached, total = shape, stem.flops
@@ -67,10 +67,10 @@ def _column(arch: Arch, ways: list[Way | None], width: float, image: Shape, num_
 
 
 class _Stage:
-    """A stage at one width and any depth, and what was read of it."""
+    """A stage at one width and any depth, and what was read of it; `before`: channels that reached it unscaled."""
 
-    def __init__(self, stage: Stage, width: float) -> None:
-        self.stage, self.width = stage, width
+    def __init__(self, stage: Stage, width: float, before: int) -> None:
+        self.stage, self.width, self.before = stage, width, before
         self._widened: dict[tuple[Block, int], tuple[Block, int]] = {}
         self._read: dict[tuple[Block, int, Shape], Read] = {}
         self._chains = ChainReader()
@@ -79,7 +79,7 @@ class _Stage:
         """The stage with `times` blocks; raise `ArchError` where it cannot be."""
         key = block, shape.channels
         if key not in self._widened:
-            self._widened[key] = block.widened_to(self.stage.width, self.width, shape.channels)
+            self._widened[key] = block.widened_to(self.stage.width, self.width, shape.channels, self.before)
         own, channels = self._widened[key]
         reached, total = self._block(own, channels, self.stage.stride, shape)
         for left in range(times - 1, 0, -1):
@@ -94,7 +94,8 @@ class _Stage:
         if key not in self._read:
             if channels > MAX_CHANNELS:
                 raise ArchError(f"a stage has at most {MAX_CHANNELS} channels, but got {channels}")
-            layer = block_layer(block, shape.channels, channels, stride)
+            layer = block.layer(shape.channels, channels, stride)  # `block_layer` would read it once more
             reached, counted = self._chains.read(layer, shape)
+            check_end(reached.channels, channels)
             self._read[key] = reached, counted.flops
         return self._read[key]

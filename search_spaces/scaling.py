@@ -12,9 +12,10 @@ from math import ceil, exp, isclose, log
 
 from search_spaces.arch import MAX_DEPTH, MAX_RESOLUTION, Arch, Stage
 from search_spaces.budget import Budget
-from search_spaces.cost import Cost, cost
+from search_spaces.cost import Cost, cost, stem_cost
 from search_spaces.errors import ArchError, BudgetError
 from search_spaces.layers import Shape
+from search_spaces.part import MAX_CHANNELS
 
 EVEN = 2  # resolutions are rounded to multiples of this
 REACH = 64.0  # a network is not grown or shrunk by more than this factor of its cost
@@ -72,10 +73,11 @@ def scale(
 
     Depth repeats blocks, or layers in dense blocks. `spread` rounds the depth of all stages together, so that
     their sum is right; `ceil` rounds each stage up, as EfficientNet does. Widths are rounded by each block's rule
-    (multiples of 8 unless its groups ask for more), resolutions to even numbers.
+    (multiples of 8 unless its groups ask for more), resolutions to even numbers; at factor 1 they stay as they are.
     """
-    if min(depth, width, resolution) <= 0:
-        raise ArchError(f"factors must be more than 0, but got {depth:g}, {width:g}, {resolution:g}")
+    if not all(0 < factor <= MAX_CHANNELS for factor in (depth, width, resolution)):  # more leaves nothing allowed
+        said = f"{depth:g}, {width:g}, {resolution:g}"
+        raise ArchError(f"factors must be more than 0 and at most {MAX_CHANNELS}, but got {said}")
     if rounding not in ROUNDINGS:
         raise ArchError(f"a rounding is one of {', '.join(ROUNDINGS)}, but got {rounding}")
     side = scaled_resolution(arch, resolution)
@@ -101,16 +103,17 @@ def scaled_resolution(arch: Arch, factor: float) -> int:
 
 def _stages(arch: Arch, depth: float, width: float, rounding: str) -> Iterator[Stage]:
     """The stages, each scaled with the channels that reach it."""
-    channels = arch.stem.widened(width).layer(3).out(_image(arch)).channels
-    for stage, times in zip(arch.stages, repeats(arch.stages, depth, rounding), strict=True):
-        block, channels = stage.block.deepened(depth).widened_to(stage.width, width, channels)
+    channels = stem_cost(arch.stem.widened(width), _image(arch))[0].channels
+    for stage, times, before in zip(arch.stages, repeats(arch.stages, depth, rounding), reaching(arch), strict=True):
+        block, channels = stage.block.deepened(depth).widened_to(stage.width, width, channels, before)
         yield replace(stage, block=block, width=channels, depth=times)
 
 
 def repeats(stages: tuple[Stage, ...], factor: float, rounding: str = "spread") -> list[int]:
     """Repeats of each stage, at `factor` times the depth.
 
-    Blocks that deepen by themselves, and pools, stay as many as they are.
+    Blocks that deepen by themselves, and pools, stay as many as they are. Raise `ArchError` where a stage would
+    have too many.
 
     `spread` hands out the blocks by Webster's rule, one at least to each stage: the sum is right to half a
     block, and a little more depth never takes a block from any stage.
@@ -118,12 +121,26 @@ def repeats(stages: tuple[Stage, ...], factor: float, rounding: str = "spread") 
     repeating = [i for i, s in enumerate(stages) if s.block.repeats and s.block.deepened(2) == s.block]
     depths = [stage.depth for stage in stages]
     if rounding == "ceil":
-        return [min(MAX_DEPTH, ceil(n * factor - 1e-9)) if i in repeating else n for i, n in enumerate(depths)]
+        return _allowed([ceil(n * factor - 1e-9) if i in repeating else n for i, n in enumerate(depths)])
     made = dict.fromkeys(repeating, 1)
-    for _ in range(round(factor * sum(depths[i] for i in repeating)) - len(repeating)):
+    blocks = round(factor * sum(depths[i] for i in repeating))
+    _allowed([ceil(blocks / max(1, len(repeating)))])  # the largest stage has no fewer; they are dealt one by one
+    for _ in range(blocks - len(repeating)):
         poorest = max(repeating, key=lambda i: (depths[i] / (made[i] + 0.5), i))
         made[poorest] += 1
-    return [min(MAX_DEPTH, made.get(i, n)) for i, n in enumerate(depths)]
+    return _allowed([made.get(i, n) for i, n in enumerate(depths)])
+
+
+def _allowed(depths: list[int]) -> list[int]:
+    """The depths, unless a stage is too deep."""
+    if max(depths, default=0) > MAX_DEPTH:
+        raise ArchError(f"a stage has at most {MAX_DEPTH} blocks, but got {max(depths)}")
+    return depths
+
+
+def reaching(arch: Arch) -> tuple[int, ...]:
+    """The channels that reach each stage."""
+    return (stem_cost(arch.stem, _image(arch))[0].channels, *(stage.width for stage in arch.stages))[:-1]
 
 
 def _image(arch: Arch) -> Shape:
@@ -179,7 +196,9 @@ def marginal(arch: Arch, metric: str = "flops", in_channels: int = 3, num_classe
     """What 1 % more depth, width or resolution adds to a cost, in percent of it.
 
     Exact where the law is: cost is linear in depth, a square polynomial in width and c₀ + c₂·r² in
-    resolution, read off networks that are whole multiples of `arch`, where nothing is rounded.
+    resolution, read off networks that are whole multiples of `arch`, where no width of a stage is rounded. Where
+    a block rounds widths of its own, as bottlenecks of odd ratios do, or another part makes the peak of
+    activations, it is as near as that leaves it.
     """
 
     def at(depth: float = 1, width: float = 1, resolution: float = 1) -> float:
@@ -187,11 +206,12 @@ def marginal(arch: Arch, metric: str = "flops", in_channels: int = 3, num_classe
         return float(getattr(cost(found, in_channels, num_classes), metric))
 
     one = at()
-    two, three = at(width=2), at(width=3)
-    square = (three - 2 * two + one) / 2
-    linear = two - one - 3 * square
+    whole = scale(arch, width=1 + 1e-9) == arch  # rounding leaves its widths, and so their multiples
+    near, far = (2, 3) if whole else (8, 16)
+    first = (at(width=near) - one) / (near - 1)
+    second = ((at(width=far) - at(width=near)) / (far - near) - first) / (far - 1)
     return {
         "depth": (at(depth=2) - one) / one,
-        "width": (2 * square + linear) / one,
+        "width": (first - (near - 1) * second) / one,  # Newton's polynomial through the three, its slope at 1
         "resolution": 2 * (at(resolution=2) - one) / 3 / one,
     }

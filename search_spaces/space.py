@@ -14,8 +14,9 @@ from search_spaces.cost import head_cost, stage_cost, stem_cost
 from search_spaces.errors import ArchError, SpaceError
 from search_spaces.holes import Chooser, Hole, Label, OneOf, count, fill, fillings, holes, match
 from search_spaces.latency import Latency
-from search_spaces.lattice import CountTable, Lattice, Rule, assemble, path_of
+from search_spaces.lattice import CountTable, Lattice, Rule, assemble, kept, path_of
 from search_spaces.layers import Shape
+from search_spaces.rules import identity
 
 TRIES = 64
 
@@ -26,13 +27,16 @@ class Space:
 
     A rule takes a stage and the shape that reaches it, and says whether the stage may stand there:
     `lambda stage, shape: stage.width >= shape.channels` forbids narrowing. Rules see one stage at a
-    time, so that a space can be counted and sampled exactly. `about` is one sentence.
+    time, so that a space can be counted and sampled exactly. `about` is one sentence. What is valid is so for
+    images of `in_channels` and for `num_classes`.
     """
 
     name: str
     template: Arch
     rules: tuple[Rule, ...] = ()
     about: str = ""
+    in_channels: int = 3
+    num_classes: int = 1000
 
     # --------------------------------------------------------------------------------- reading it
 
@@ -43,8 +47,11 @@ class Space:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hash that two spaces share exactly when they have the same holes and rules."""
-        said = repr((self.template, [_rule_text(rule) for rule in self.rules]))
+        """Hash that two spaces share when they have the same holes, and rules that `identity` cannot tell apart.
+
+        With rules it holds for one version of Python, whose bytecode is in it.
+        """
+        said = repr((self.template, [identity(rule) for rule in self.rules]))
         return sha256(said.encode()).hexdigest()[:16]
 
     @lru_cache(maxsize=8)  # noqa: B019 - spaces are few and live as long as the program
@@ -56,7 +63,7 @@ class Space:
 
     def size(self) -> int:
         """Number of distinct valid networks, exactly."""
-        return self.lattice().size()
+        return self.lattice(self.in_channels, self.num_classes).size()
 
     @cached_property
     def resolutions(self) -> tuple[int, ...]:
@@ -75,11 +82,18 @@ class Space:
             )
         return self.at(kept[0]) if len(kept) == 1 else replace(self, template=self.template.at(OneOf(*kept)))
 
+    @lru_cache(maxsize=8)  # noqa: B019 - as lattice
+    def deployed(self, in_channels: int, num_classes: int) -> Space:
+        """This space for images of other channels and other classes."""
+        if (in_channels, num_classes) == (self.in_channels, self.num_classes):
+            return self
+        return replace(self, in_channels=in_channels, num_classes=num_classes)
+
     # ---------------------------------------------------------------------------------- drawing
 
     @cached_property
     def _uniform(self) -> CountTable:
-        lattice = self.lattice()
+        lattice = self.lattice(self.in_channels, self.num_classes)
         return CountTable(lattice, "flops", lattice.extreme("flops", -1)[1].flops, bins=1)
 
     def sample(self, rng: Random) -> Arch:
@@ -121,12 +135,12 @@ class Space:
     def valid(self, arch: Arch) -> bool:
         """Whether every layer fits the shape that reaches it and every rule holds."""
         try:
-            shape, _ = stem_cost(arch.stem, Shape(3, arch.resolution, arch.resolution))
+            shape, _ = stem_cost(arch.stem, Shape(self.in_channels, arch.resolution, arch.resolution))
             for stage in arch.stages:
-                if not all(rule(stage, shape) for rule in self.rules):
+                if not kept(self.rules, stage, shape):
                     return False
                 shape, _ = stage_cost(stage, shape)
-            head_cost(arch.head, shape, 1000)
+            head_cost(arch.head, shape, self.num_classes)
         except ArchError:
             return False
         return True
@@ -237,12 +251,6 @@ class Space:
                     found[moved] = None
         found.pop(filling, None)
         return tuple(found)
-
-
-def _rule_text(rule: Rule) -> str:
-    """What tells one rule from another: its name and, for functions, the numbers and names in it."""
-    code = getattr(rule, "__code__", None)
-    return f"{rule.__qualname__} {code.co_names} {code.co_consts}" if code else rule.__qualname__
 
 
 def weighted(hole: Hole, rng: Random) -> Label:

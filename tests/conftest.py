@@ -6,6 +6,8 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Connection, Engine, event
 
+from search_spaces.part import REGISTRY
+
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
@@ -13,6 +15,15 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 def no_columns(monkeypatch: pytest.MonkeyPatch) -> None:
     """pytest-xdist tells its workers a terminal's width; commands run from a pipe have none."""
     monkeypatch.delenv("COLUMNS", raising=False)
+
+
+@pytest.fixture
+def own_parts() -> Iterator[None]:
+    """Parts that a test defines are forgotten after it."""
+    before = dict(REGISTRY)
+    yield
+    REGISTRY.clear()
+    REGISTRY.update(before)
 
 
 ENGINES: set[Engine] = set()

@@ -117,7 +117,7 @@ def marginals(base: Base) -> Any:
     try:
         found = _marginals(base.arch, base.in_channels, base.num_classes)
     except ArchError as error:
-        return html.P(f"The laws are read off two and three times the network, which cannot be: {error}",
+        return html.P(f"The laws are read off whole multiples of the network, which cannot be: {error}",
                       className="quiet")  # fmt: skip
     heads = ["1 % more", *(COSTS[name].label.replace("Peak memory", "Peak act.") for name in COSTLY)]
     rows = [[label, *(f"{found[name][axis]:+.2f} %" for name in COSTLY)] for axis, label in AXES]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Self
 
-from search_spaces.layers import Chain, Layer, MaxPool, conv_then, divisible, valid
+from search_spaces.layers import Chain, Layer, MaxPool, conv_then, scaled_width, valid
 from search_spaces.part import Stem, check_act, check_channels, check_kernel, require
 
 
@@ -33,7 +33,7 @@ class ConvStem(Stem):
         require(0 <= self.mix <= 8, "0 to 8 mixing convolutions", self)
 
     def widened(self, factor: float) -> Self:
-        return replace(self, width=divisible(self.width * factor))
+        return replace(self, width=scaled_width(self.width, factor))
 
     def layer(self, in_channels: int) -> Layer:
         first = conv_then(self.norm, self.width, self.kernel, self.stride, self.act)

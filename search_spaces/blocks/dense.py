@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Self
 
-from search_spaces.layers import Act, AvgPool, BatchNorm, Conv, Identity, Layer, chain, concat, divisible
+from search_spaces.layers import Act, AvgPool, BatchNorm, Conv, Identity, Layer, chain, concat, scaled_width
 from search_spaces.part import Block, check_act, check_channels, check_kernel, require
 
 
@@ -38,11 +38,11 @@ class Dense(Block):
     def deepened(self, factor: float) -> Self:
         return replace(self, layers=max(1, round(self.layers * factor)))
 
-    def widened_to(self, width: int, factor: float, in_channels: int) -> tuple[Self, int]:
+    def widened_to(self, width: int, factor: float, in_channels: int, before: int) -> tuple[Self, int]:
         """Growth scales; without a transition the width is what the block grows to."""
         block = replace(self, growth=max(1, round(self.growth * factor)))
         grown = in_channels + block.layers * block.growth
-        return block, divisible(width * factor) if self.transition else grown
+        return block, scaled_width(width, factor) if self.transition else grown
 
     def layer(self, in_channels: int, out_channels: int, stride: int) -> Layer:
         parts: dict[str, Layer] = {}

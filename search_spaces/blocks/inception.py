@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from search_spaces.errors import ArchError
-from search_spaces.layers import Chain, Layer, MaxPool, chain, concat, conv_then, divisible
+from search_spaces.layers import Chain, Layer, MaxPool, chain, concat, conv_then, scaled_width
 from search_spaces.part import Block, check_act, check_kernel, require
 
 
@@ -40,11 +40,11 @@ class Inception(Block):
             self,
         )
 
-    def widened_to(self, width: int, factor: float, in_channels: int) -> tuple[Self, int]:
+    def widened_to(self, width: int, factor: float, in_channels: int, before: int) -> tuple[Self, int]:
         """Exact widths scale one by one, and the stage is their sum; shares stay as they are."""
         if not self.widths:
-            return self, divisible(width * factor)
-        widths = tuple(divisible(w * factor) for w in self.widths)
+            return self, scaled_width(width, factor)
+        widths = tuple(scaled_width(w, factor) for w in self.widths)
         return replace(self, widths=widths), sum(widths) - widths[1] - widths[3]  # without the two reductions
 
     def layer(self, in_channels: int, out_channels: int, stride: int) -> Layer:

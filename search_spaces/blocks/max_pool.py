@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from search_spaces import layers as L
-from search_spaces.layers import Layer, chain, conv_norm
+from search_spaces.layers import Layer, chain, conv_norm, scaled_width
 from search_spaces.part import MAX_KERNEL, Block, require
 
 
@@ -26,8 +26,9 @@ class MaxPool(Block):
         require(2 <= self.kernel <= MAX_KERNEL, f"a kernel from 2 to {MAX_KERNEL}", self)
         require(self.valid or self.kernel % 2 == 1, "an odd kernel, where it pads,", self)
 
-    def widened_to(self, width: int, factor: float, in_channels: int) -> tuple[Self, int]:
-        return self, in_channels  # a pool keeps what it reads
+    def widened_to(self, width: int, factor: float, in_channels: int, before: int) -> tuple[Self, int]:
+        """A pool keeps what it reads, unless it projected that to another width."""
+        return self, in_channels if width == before else scaled_width(width, factor)
 
     def layer(self, in_channels: int, out_channels: int, stride: int) -> Layer:
         pool = L.MaxPool(self.kernel, stride, 0 if self.valid else self.kernel // 2, self.ceil)

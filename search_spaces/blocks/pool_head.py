@@ -13,7 +13,7 @@ from search_spaces.layers import (
     Linear,
     chain,
     conv_norm_act,
-    divisible,
+    scaled_width,
 )
 from search_spaces.part import MAX_CHANNELS, Head, check_act, require
 
@@ -39,7 +39,7 @@ class PoolHead(Head):
         require(0 <= self.dropout < 1, "a dropout in [0, 1)", self)
 
     def widened(self, factor: float) -> Self:
-        width, hidden = (divisible(channels * factor) if channels else 0 for channels in (self.width, self.hidden))
+        width, hidden = (scaled_width(channels, factor) if channels else 0 for channels in (self.width, self.hidden))
         return replace(self, width=width, hidden=hidden)
 
     def layer(self, in_channels: int, num_classes: int) -> Layer:

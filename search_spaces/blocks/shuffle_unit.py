@@ -15,7 +15,7 @@ from search_spaces.layers import (
     concat,
     conv_norm,
     conv_norm_act,
-    divisible,
+    scaled_width,
 )
 from search_spaces.part import Block, check_act, check_kernel, require
 
@@ -43,9 +43,9 @@ class ShuffleUnit(Block):
         require(1 <= self.groups <= 64 and 0 <= self.first_groups <= 64, "groups from 1 to 64", self)
         require(0 < self.ratio <= 4, "a ratio in (0, 4]", self)
 
-    def widened_to(self, width: int, factor: float, in_channels: int) -> tuple[Self, int]:
+    def widened_to(self, width: int, factor: float, in_channels: int, before: int) -> tuple[Self, int]:
         """Widths that the groups divide, as all of the paper's are."""
-        return self, divisible(width * factor, lcm(8, self.groups))
+        return self, scaled_width(width, factor, lcm(8, self.groups))
 
     def layer(self, in_channels: int, out_channels: int, stride: int) -> Layer:
         same = stride == 1 and in_channels == out_channels

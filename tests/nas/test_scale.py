@@ -66,6 +66,9 @@ def test_a_studys_best_network_is_scaled(named: str, tmp_path: Path, capsys: pyt
     assert found["rows"][0]["realised"]["times"] == pytest.approx(2, rel=0.2)  # type: ignore[index]
 
 
+ODD = ("-1", "0", "inf", "nan", "1e7", "1e300", "two")
+
+
 @pytest.mark.parametrize(
     ("argv", "said"),
     [
@@ -74,7 +77,14 @@ def test_a_studys_best_network_is_scaled(named: str, tmp_path: Path, capsys: pyt
         (["--arch", SMALL, "--fit", "1kFLOPs"], "must shrink to 1kFLOPs in this direction"),
         (["--arch", SMALL, "--fit", "9MFLOPs", "--along", "1,1,1"], "or α,β,γ such as 1.2,1.1,1.15, but got '1,1,1'"),
         (["--arch", SMALL, "--fit", "9MFLOPs", "--along", "measured"], "storage must exist"),
-        (["--arch", SMALL, "--factors", "0,1"], "numbers above 0"),
+        (
+            ["--arch", SMALL, "--factors", "0,1"],
+            "numbers from 0.001 to 1000, parted by commas, are needed, but got '0,1'",
+        ),
+        (["--arch", SMALL, "--factors", "1,nan"], "numbers from 0.001 to 1000"),
+        *((["--arch", SMALL, f"--factor={f}"], f"a number from 0.001 to 1000 is needed, but got '{f}'") for f in ODD),
+        *((["--arch", SMALL, f"--phi={f}"], f"a number from -10 to 10 is needed, but got '{f}'") for f in ODD[2:]),
+        (["--arch", SMALL, "--directions", "2000"], "a whole number from 1 to 20 is needed, but got '2000'"),
     ],
 )
 def test_mistakes_are_one_sentence(

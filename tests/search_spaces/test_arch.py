@@ -2,6 +2,7 @@
 
 import re
 import time
+from dataclasses import dataclass
 
 import pytest
 import torchvision.models
@@ -15,7 +16,7 @@ from search_spaces.blocks.inverted_residual import InvertedResidual
 from search_spaces.blocks.pool_head import PoolHead
 from search_spaces.cost import cost
 from search_spaces.errors import ArchError
-from search_spaces.layers import Shape
+from search_spaces.layers import Layer, Shape, conv_norm
 from search_spaces.parser import MAX_LENGTH
 from search_spaces.part import Block, Head, Stem, known
 from tests.strategies import archs, parts
@@ -344,6 +345,22 @@ def test_long_texts_are_refused_at_once(text: str) -> None:
 def test_texts_have_a_longest_length() -> None:
     with pytest.raises(ArchError, match=f"at most {MAX_LENGTH} characters, but got {MAX_LENGTH + 1}"):
         Arch.parse(" " * (MAX_LENGTH + 1))
+
+
+@pytest.mark.usefixtures("own_parts")
+def test_a_block_that_ends_in_another_width_than_its_stage_is_refused() -> None:
+    """Cost would go on from what the block makes, the built network from what the stage says."""
+
+    @dataclass(frozen=True)
+    class Stubborn(Block):
+        def layer(self, in_channels: int, out_channels: int, stride: int) -> Layer:
+            return conv_norm(16, 3, stride)
+
+    assert cost(Arch.parse("r32 | conv_stem(width=8) | stubborn c16 n2 | pool_head")).flops > 0
+    arch = Arch.parse("r32 | conv_stem(width=8) | stubborn c24 n2 | pool_head")
+    for read in (cost, Arch.check, Arch.layer):
+        with pytest.raises(ArchError, match=r"stubborn c24 s1 on 8 channels: .* 24 channels, but got .* ends in 16"):
+            read(arch)
 
 
 def test_the_largest_networks_are_counted_without_delay() -> None:

@@ -58,7 +58,11 @@ def test_spellings(text: str, limits: dict[str, int] | None) -> None:
         ("300Mfish", "unit is FLOPs, MACs, params or bytes with k, M or G, but got '300Mfish'"),
         ("-5M", "reads like"),
         ("0", "from 1 to 1e18"),
-        ("1b", "from 1 to 1e18"),
+        ("7B", "a bare B may be bytes or billions: .* but got '7B'"),
+        ("300MFLOPs, 7b", "a bare B may be bytes or billions"),
+        ("3 bytes", "from 1 to 1e18"),
+        ("300MFLOPs, lots", "reads like"),
+        ("300MFLOPs and and 5M", "reads like"),
         ("1e19", "from 1 to 1e18"),
         ("9" * 60, "reads like"),
         ("300MFLOPs,", "reads like"),
@@ -69,6 +73,16 @@ def test_spellings(text: str, limits: dict[str, int] | None) -> None:
 def test_errors_say_how_a_budget_reads(text: str, said: str) -> None:
     with pytest.raises(BudgetError, match=said):
         Budget.parse(text)
+
+
+@pytest.mark.parametrize("table", ["a,b.json", "/x/c++/cpu.json", "land and sea", "a;b", "sand+and"])
+def test_a_table_may_be_called_what_parts_limits_elsewhere(table: str) -> None:
+    """Only a number begins another limit."""
+    limits = (("latency_ns", 8_000_000), ("flops", 300_000_000))
+    assert Budget.parse(f"8ms@{table}") == Budget(limits[:1], table)
+    for text in (f"8ms@{table}, 300MFLOPs", f"8ms@{table} and 300MFLOPs", f"8ms@{table}+<= 300M"):
+        assert Budget.parse(text) == Budget(limits, table)
+        assert Budget.parse(str(Budget.parse(text))) == Budget(limits, table)
 
 
 @settings(max_examples=400)
@@ -98,7 +112,14 @@ def test_junk_is_a_budget_error_and_nothing_else(text: str) -> None:
 
 
 def test_long_junk_is_refused_at_once() -> None:
-    for text in ("1" * 100_000 + "!", "1 " * 50_000, "," * 100_000, " " * 100_000):
+    for text in (
+        "1" * 100_000 + "!",
+        "1 " * 50_000,
+        "," * 100_000,
+        " " * 100_000,
+        "1," + " " * 100_000,
+        "1" + ", " * 50_000,
+    ):
         with pytest.raises(BudgetError) as caught:
             Budget.parse(text)
         assert len(str(caught.value)) < 300

@@ -1,7 +1,9 @@
 """Draws and repairs within a budget, against small spaces written out whole."""
 
 from collections import Counter
+from dataclasses import dataclass
 from random import Random
+from typing import cast
 
 import pytest
 from scipy.stats import chisquare
@@ -9,12 +11,16 @@ from scipy.stats import chisquare
 from search_spaces.arch import Arch, Stage
 from search_spaces.blocks.conv_stem import ConvStem
 from search_spaces.blocks.fire import Fire
+from search_spaces.blocks.inverted_residual import InvertedResidual
+from search_spaces.blocks.plain_conv import PlainConv
 from search_spaces.blocks.pool_head import PoolHead
 from search_spaces.budget import Budget
 from search_spaces.cost import cost
 from search_spaces.errors import BudgetError
 from search_spaces.feasible import Feasible
 from search_spaces.holes import OneOf, fillings
+from search_spaces.layers import Conv, Layer
+from search_spaces.part import Block, Stem
 from search_spaces.space import Space
 from search_spaces.spaces import find
 from tests.search_spaces.small import CLASSES, SMALL, hamming, written_out
@@ -101,6 +107,28 @@ def test_ten_thousand_draws_of_mobile_at_300_mflops_are_distinct_and_none_is_ove
         assert arch in feasible.space
 
 
+@pytest.mark.usefixtures("own_parts")
+def test_networks_are_valid_for_the_channels_of_their_deployment() -> None:
+    """A stem of one group a band has no network for three of them."""
+
+    @dataclass(frozen=True)
+    class Bands(Stem):
+        def layer(self, in_channels: int) -> Layer:
+            return Conv(8, 3, 2, groups=in_channels)
+
+    space = Space("bands", Arch(32, Bands(), (Stage(Fire(), OneOf(8, 16, 24)),), PoolHead()))
+    feasible, rng = Feasible(space, Budget(), in_channels=4, num_classes=CLASSES), Random(0)
+    arch, _ = feasible.draw(rng)
+    assert feasible.fits(arch)
+    assert arch in feasible.space
+    assert arch not in space
+    assert len(list(feasible.space.neighbours(arch))) == 2
+    assert feasible.space.mutate(arch, rng) != arch
+    assert feasible.space.sample(rng) in feasible.space
+    assert feasible.space.size() == 3
+    assert Feasible(space, Budget(), 4, CLASSES).space is feasible.space  # whose lattice is read once
+
+
 # ------------------------------------------------------------------------------------------ repair
 
 
@@ -165,6 +193,21 @@ def test_an_impossible_budget_names_the_cheapest_network() -> None:
     cheapest = Arch.parse(text.rsplit(": ", 1)[1])
     assert cheapest in find("mobile").at(224)
     assert cost(cheapest).flops == 82_530_496
+
+
+@pytest.mark.parametrize("order", ["{flops}FLOPs, {peak}B@int8", "{peak}B@int8, {flops}FLOPs"])
+def test_a_limit_that_none_within_the_peak_keeps_is_an_error(order: str) -> None:
+    """The plain convolution has the lower peak, the inverted residual the fewer FLOPs."""
+    blocks = OneOf(cast(Block, PlainConv(kernel=7)), InvertedResidual())
+    space = Space("either", Arch(64, ConvStem(16), (Stage(blocks, 16),), PoolHead()))
+    plain, inverted = (cost(arch) for arch in fillings(space.template))
+    assert plain.peak_activations < inverted.peak_activations
+    assert inverted.flops < plain.flops
+    budget = Budget.parse(order.format(flops=inverted.flops, peak=plain.peak_activations))
+    with pytest.raises(
+        BudgetError, match=r"cheapest network of either within 32\.768kB@int8 has .* FLOPs, but the bud"
+    ):
+        Feasible(space, budget)
 
 
 def test_limits_that_exclude_each_other_end_in_an_error() -> None:

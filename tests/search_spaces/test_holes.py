@@ -4,9 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from search_spaces.arch import Arch, Stage
+from search_spaces.blocks.conv_stem import ConvStem
 from search_spaces.blocks.dense import Dense
 from search_spaces.blocks.fire import Fire
+from search_spaces.blocks.inception import Inception
 from search_spaces.blocks.inverted_residual import InvertedResidual
+from search_spaces.blocks.pool_head import PoolHead
 from search_spaces.errors import ArchError, SpaceError
 from search_spaces.holes import (
     MAX_OPTIONS,
@@ -22,6 +26,7 @@ from search_spaces.holes import (
     is_open,
     match,
 )
+from search_spaces.space import Space
 from tests.search_spaces.small import SMALL, every_filling
 
 
@@ -92,6 +97,20 @@ def test_paths_are_scoped_by_the_option_that_opens_them() -> None:
         "head",
         "head.pool_head.width",
     ]
+
+
+def test_holes_of_alternative_tuples_are_parted() -> None:
+    """Each under the option that it stands in, so that neither takes the other's place."""
+    block = Inception(widths=OneOf((OneOf(2, 4), 4, 4, 4, 4, OneOf(4, 6)), (IntRange(5, 7), 4, 4, 4, 4, 4)))
+    space = Space("parted", Arch(16, ConvStem(8), (Stage(block, OneOf(14, 16, 17, 18)),), PoolHead()))
+    first, second = space.holes["stage1.block.widths"].labels
+    assert {f"stage1.block.widths.{first}.1", f"stage1.block.widths.{first}.6"} < space.holes.keys()
+    assert f"stage1.block.widths.{second}.1" in space.holes
+    networks = [arch for arch in fillings(space.template) if space.valid(arch)]
+    assert len(networks) == space.size() == 6
+    for arch in networks:
+        assert space.arch(space.params(arch)) == arch
+        assert set(space.neighbours(arch)) <= set(networks)
 
 
 @pytest.mark.parametrize("name", SMALL)

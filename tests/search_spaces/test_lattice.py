@@ -109,6 +109,18 @@ def test_a_rule_that_forbids_everything_is_named_as_such() -> None:
         forbidden.size()
 
 
+def test_a_rule_that_fails_on_a_stage_is_said() -> None:
+    """In counting, and where one network is asked for."""
+    space = Space(
+        "partial", around(Stage(OneOf(Fire(), Dense()), OneOf(8, 16))), rules=(lambda s, _: s.block.kernel == 3,)
+    )
+    said = r"a rule must tell of every stage .*, but on fire c8 one raised AttributeError: 'Fire' .* 'kernel'"
+    with pytest.raises(SpaceError, match=said):
+        space.size()
+    with pytest.raises(SpaceError, match=said):
+        space.valid(around(Stage(Fire(), 8)))
+
+
 def test_a_stage_has_a_limit_of_fillings() -> None:
     stage = Stage(Dense(layers=IntRange(1, 100), growth=IntRange(1, 100)), width=IntRange(1, 64))
     with pytest.raises(SpaceError, match=r"stage1 may have at most 50000 fillings, but got 640000"):

@@ -143,6 +143,11 @@ def test_what_does_not_fit_is_said_with_the_shapes(layer: Layer, said: str) -> N
         module(layer, Shape(4, 4, 4))
 
 
+def test_an_activation_is_a_known_one() -> None:
+    with pytest.raises(ArchError, match=r"an activation is one of relu, relu6, .*, but got mish"):
+        Act("mish")
+
+
 def test_an_abstract_layer_has_no_shape() -> None:
     with pytest.raises(TypeError, match="abstract"):
         Layer().out(Shape(1, 1, 1))

@@ -37,6 +37,11 @@ def test_a_grid_of_each_family_is_exact(family: str) -> None:
     assert flops(arch, DEPTHS, WIDTHS, 1.2, num_classes=10) == one_by_one(arch, 1.2)
 
 
+def test_a_grid_keeps_pools_that_project() -> None:
+    arch = Arch.parse("r64 | conv_stem(width=12) | max_pool c20 s2 | max_pool c20 s2 | pool_head")
+    assert flops(arch, DEPTHS, WIDTHS, 1.2, num_classes=10) == one_by_one(arch, 1.2)
+
+
 def test_a_grid_tells_where_no_network_comes_out() -> None:
     """DenseNet-201's third block would pass the language's 128 layers at 2.9 times its depth."""
     arch = zoo.find("densenet201").arch

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from search_spaces import zoo
 from search_spaces.arch import Arch, Stage
 from search_spaces.blocks.conv_stem import ConvStem
+from search_spaces.blocks.dense import Dense
 from search_spaces.blocks.plain_conv import PlainConv
 from search_spaces.blocks.pool_head import PoolHead
 from search_spaces.budget import Budget
@@ -68,9 +70,39 @@ def test_every_family_scales_both_ways(family: str, mix: str) -> None:
 def test_any_network_of_any_space_scales(name: str, seed: int, depth: float, width: float, resolution: float) -> None:
     arch = find(name).sample(Random(seed))
     scaled = scale(arch, depth, width, resolution)
-    assert scale(arch) == arch or name in ("dense", "mixed", "inception")  # widths that are no multiple of 8 round
+    assert scale(arch) == arch
     assert Arch.parse(str(scaled)) == scaled
     assert cost(scaled).flops > 0
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_widths_stay_where_only_depth_and_resolution_grow(family: str) -> None:
+    """Also those that are no multiple of 8."""
+    arch = FAMILIES[family].arch
+    odd = replace(arch, stem=replace(arch.stem, width=13)) if isinstance(arch.stem, ConvStem) else arch
+    assert scale(odd) == odd
+    deeper = scale(odd, depth=2, resolution=1.5)
+    assert (deeper.stem, deeper.head) == (odd.stem, odd.head)
+    grown = [isinstance(s.block, Dense) and not s.block.transition for s in arch.stages]
+    assert all(g or a.width == b.width for g, a, b in zip(grown, odd.stages, deeper.stages, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("text", "deeper", "wider"),
+    [
+        ("conv_stem(width=16) | inverted_residual c12 n2", "inverted_residual c12 n4", "inverted_residual c24 n2"),
+        ("conv_stem(width=16) | max_pool c32 s2", "max_pool c32 s2", "max_pool c64 s2"),
+        ("conv_stem(width=12) | max_pool c12 s2", "max_pool c12 s2", "max_pool c24 s2"),
+        ("conv_stem(width=15) | shuffle_unit(groups=5) c15", "shuffle_unit(groups=5) c15 n2", None),
+        ("conv_stem(width=9) | inception(widths=(3, 3, 3, 3, 3, 3)) c12", "c12 n2", "c32"),
+    ],
+)
+def test_a_stage_keeps_the_width_that_is_not_scaled(text: str, deeper: str, wider: str | None) -> None:
+    """A pool with a projection keeps it; one without follows what it reads."""
+    arch = Arch.parse(f"r64 | {text} | pool_head(width=20, hidden=10)")
+    assert str(scale(arch, depth=2).stages[0]).endswith(deeper)
+    assert scale(arch, depth=2).head == arch.head
+    assert wider is None or str(scale(arch, width=2).stages[0]).endswith(wider)
 
 
 @given(st.floats(0.3, 4.0))
@@ -125,6 +157,13 @@ def test_marginal_costs_are_the_slopes_of_the_laws() -> None:
     assert slopes["resolution"] == pytest.approx(2 * (stem + first) / macs)
 
 
+def test_marginal_costs_are_exact_where_widths_are_no_multiples_of_8() -> None:
+    arch = Arch(64, ConvStem(5), (Stage(PlainConv(), 12, 8),), PoolHead())
+    outer, inner = 3 * 5 * 9 * 32**2 + 12 * 1000, (5 + 7 * 12) * 12 * 9 * 32**2
+    assert cost(arch).macs == outer + inner
+    assert marginal(arch, "macs")["width"] == pytest.approx((outer + 2 * inner) / (outer + inner))
+
+
 @pytest.mark.parametrize("metric", ["flops", "params", "peak_activations"])
 def test_marginal_costs_are_those_of_a_little_more(metric: str) -> None:
     """Of a network so wide and large that rounding does not matter, 10 % more adds about ten times as much.
@@ -144,6 +183,12 @@ def test_marginal_costs_are_those_of_a_little_more(metric: str) -> None:
     ("factors", "said"),
     [
         ({"depth": 0.0}, "factors must be more than 0"),
+        ({"depth": -1.0}, "factors must be more than 0"),
+        ({"width": float("nan")}, "factors must be more than 0"),
+        ({"depth": float("inf")}, "and at most 65536, but got inf"),
+        ({"width": 1e308}, "and at most 65536, but got 1, 1e[+]308"),
+        ({"depth": 60_000.0}, r"a stage has at most 256 blocks, but got 80000"),
+        ({"depth": 200.0, "rounding": "ceil"}, "a stage has at most 256 blocks, but got 400"),
         ({"resolution": 100.0}, "a resolution is at most 4096 px"),
         ({"resolution": 0.01}, "at least 1×1"),
         ({"rounding": "up"}, "a rounding is one of spread, ceil"),

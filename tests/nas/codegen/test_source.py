@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from nas.exporters.python_module import export
 from nas.packaging.package import Package
 from search_spaces import layers as L
 from search_spaces.layers import Layer, add, chain, concat, multiply
-from search_spaces.part import REGISTRY, Block, Head, Stem, known
+from search_spaces.part import Block, Head, Stem, known
 from search_spaces.spaces import names
 from tests.nas.exporting import MOBILENET_V2, SMALL, brought_home, drawn, packed
 
@@ -189,15 +188,6 @@ def test_weights_that_do_not_fit_are_an_error(tmp_path: Path) -> None:
 # ---------------------------------------------------------------------------------- users' own blocks
 
 
-@pytest.fixture
-def own_parts() -> Iterator[None]:
-    """Parts that a test defines are forgotten after it."""
-    before = dict(REGISTRY)
-    yield
-    REGISTRY.clear()
-    REGISTRY.update(before)
-
-
 @pytest.mark.usefixtures("own_parts")
 def test_a_users_block_prints_whatever_its_names_and_layers(tmp_path: Path) -> None:
     @dataclass(frozen=True)
@@ -251,6 +241,19 @@ def test_an_activation_before_a_branch_leaves_the_shortcut_alone(tmp_path: Path)
     text = assert_same(packed(arch), tmp_path)
     assert "act=nn.ReLU()" in text
     assert "act2=relu()" in text
+
+
+@pytest.mark.usefixtures("own_parts")
+def test_a_linear_layer_may_lack_its_bias(tmp_path: Path) -> None:
+    @dataclass(frozen=True)
+    class Unbiased(Head):
+        def layer(self, in_channels: int, num_classes: int) -> Layer:
+            return chain(pool=L.AdaptivePool(1), flatten=L.Flatten(), classifier=L.Linear(num_classes, bias=False))
+
+    module, _ = brought_home(packed("r32 | conv_stem(width=8) | mlpconv c8 | unbiased"), tmp_path)
+    fresh = module.Network(num_classes=5)
+    assert dict(fresh.named_parameters()).keys().isdisjoint({"head.classifier.bias"})
+    assert logits(fresh).shape[-1] == 5
 
 
 @pytest.mark.usefixtures("own_parts")
