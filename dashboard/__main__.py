@@ -7,7 +7,7 @@ from pathlib import Path
 from secrets import token_urlsafe
 from threading import Thread
 
-from nas.cli import STORAGE, Help, positive, run
+from nas.cli import STORAGE, Help, add_blocks, positive, run
 from nas.errors import UserError
 
 DESCRIPTION = """\
@@ -27,6 +27,7 @@ def parser() -> argparse.ArgumentParser:
     result = argparse.ArgumentParser(prog="python -m dashboard", description=DESCRIPTION, formatter_class=Help)
     about = "an Optuna storage, opened for reading only; may be given several times"
     result.add_argument("--storage", action="append", metavar="URL", help=f"{about} (default: {STORAGE})")
+    add_blocks(result)
     result.add_argument("--study", action="append", metavar="NAME", help="studies of a report (default: all there are)")
     result.add_argument("--exports", type=Path, default=Path("results/exports"), metavar="DIR", help="where exports go")
     result.add_argument("--host", default="127.0.0.1", help="the address to bind to")

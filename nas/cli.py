@@ -19,7 +19,7 @@ from nas.patience import disk_trouble
 from search_spaces.budget import Budget
 from search_spaces.errors import LanguageError, SpaceError
 from search_spaces.space import Space
-from search_spaces.spaces import find, names
+from search_spaces.spaces import define, find, names
 
 if TYPE_CHECKING:
     from nas.candidates import Candidate
@@ -101,6 +101,15 @@ def add_study(parser: argparse.ArgumentParser) -> None:
     """Which study, where."""
     parser.add_argument("--study", metavar="NAME", help="a study's name (default: the only one in the storage)")
     parser.add_argument("--storage", default=STORAGE, metavar="URL", help="the Optuna storage that holds it")
+    add_blocks(parser)
+
+
+def add_blocks(parser: argparse._ActionsContainer) -> None:
+    """Where the blocks are defined that this package does not have."""
+    parser.add_argument(
+        "--blocks", type=_defined, metavar="FILE.py", help="the space file of a study whose "
+        "blocks it defines; it is run, so take it only from people you trust"
+    )  # fmt: skip
 
 
 def add_listed(result: argparse.ArgumentParser, name: str) -> None:
@@ -142,6 +151,15 @@ def positive(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 10**9:
         raise argparse.ArgumentTypeError(f"a whole number of at least 1 is needed, but got {text!r}")
     return int(text)
+
+
+def _defined(text: str) -> Path:
+    """A space file that was run."""
+    try:
+        define(Path(text))
+    except SpaceError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return Path(text)
 
 
 def natural(text: str) -> int:

@@ -13,6 +13,7 @@ from nas.errors import UserError
 from nas.loop import Search
 from nas.report import note, print_front, rungs, stopped, summary
 from nas.store import Stored
+from search_spaces.spaces import defines
 
 
 @dataclass(frozen=True)
@@ -98,12 +99,14 @@ def _next_steps(args: argparse.Namespace, stored: Stored, exported: Path | None)
     if exported:
         lines.append(f"  exported as   {exported}  (plain PyTorch; weights and spec beside it)")
         lines.append(f"  its front     {stored.folder / 'front.html'}  (any browser; works offline)")
-    storage = "" if args.storage is None and args.results == Path("results") else f" --storage {stored.storage}"
+    which = "" if args.storage is None and args.results == Path("results") else f" --storage {stored.storage}"
+    if any(map(defines, (best.arch.stem, *(stage.block for stage in best.arch.stages), best.arch.head))):
+        which += f" --blocks {args.space.rpartition(':')[0] or args.space}"
     lines += [
         f"  study         {name} in {stored.storage}",
-        f"  browse        python -m dashboard{storage}",
-        f"  train it      python -m nas.train --study {name}{storage} --best --epochs 10",
-        f"  take it home  python -m nas.export --study {name}{storage} --best --out DIR",
+        f"  browse        python -m dashboard{which}",
+        f"  train it      python -m nas.train --study {name}{which} --best --epochs 10",
+        f"  take it home  python -m nas.export --study {name}{which} --best --out DIR",
         "  your own data python -m nas.search --budget … --data path/to/images  (one sub-folder a class)",
     ]
     return "\n".join(lines)

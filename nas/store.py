@@ -28,6 +28,7 @@ from nas.storage import open_shared
 from search_spaces.arch import Arch
 from search_spaces.budget import Budget
 from search_spaces.cost import Cost, cost
+from search_spaces.errors import ArchError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -202,7 +203,13 @@ class Stored:
 
     def _candidate(self, trial: FrozenTrial) -> Candidate:
         attrs = trial.user_attrs
-        arch = Arch.parse(attrs["arch"])
+        try:
+            arch = Arch.parse(attrs["arch"])
+        except ArchError as error:
+            raise UserError(
+                f"{error}\n(trial {trial.number} of {self.name}; blocks that its space {self.meta['space']} defines "
+                "are known once that file is named: --blocks FILE.py)"
+            ) from None
         return Candidate(
             number=trial.number,
             state=STATES.get(trial.state, trial.state.name.lower()),

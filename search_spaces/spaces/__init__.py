@@ -7,10 +7,13 @@ from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
+from typing import Any
 
 from search_spaces.errors import SpaceError
-from search_spaces.part import one_of
+from search_spaces.part import Part, one_of
 from search_spaces.space import Space
+
+RUN = "<space file>"  # the module of what such files define
 
 
 def names() -> list[str]:
@@ -38,14 +41,24 @@ def _split(spec: str) -> tuple[Path, str]:
     return Path(path + ".py"), name.removeprefix(":") or "SPACE"
 
 
-def _from_file(path: Path, name: str) -> Space:
+def defines(part: Part) -> bool:
+    """Whether a space file defined it."""
+    return type(part).__module__ == RUN
+
+
+def define(path: Path) -> dict[str, Any]:
+    """Run a space file, so that the blocks that it defines are known; return what it holds."""
     if not path.is_file():
         raise SpaceError(f"a space file must exist, but got {path}")
     try:
-        found = runpy.run_path(str(path))
+        return runpy.run_path(str(path), run_name=RUN)
     except (Exception, SystemExit) as error:
         line = _line_in(error, path)
         raise SpaceError(f"a space file must run, but {path}{line} raised {type(error).__name__}: {error}") from error
+
+
+def _from_file(path: Path, name: str) -> Space:
+    found = define(path)
     if not isinstance(found.get(name), Space):
         spaces = [key for key, value in found.items() if isinstance(value, Space)]
         held = ", ".join(spaces) or "no space"
