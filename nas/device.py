@@ -118,11 +118,16 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[obj
     return nullcontext()
 
 
-def place(network: nn.Module, device: torch.device) -> nn.Module:
-    """The network on the device, in the layout that convolves fastest there."""
+def quicken(network: nn.Module, device: torch.device) -> None:
+    """Give the convolutions the forwards that are faster on the device; parameters and results stay."""
     if device.type == "cpu":
         depthwise.quicken(network)
         small_maps.quicken(network)
+
+
+def place(network: nn.Module, device: torch.device) -> nn.Module:
+    """The network on the device, in the layout that convolves fastest there."""
+    quicken(network, device)
     network.to(device, memory_format=MEMORY_FORMAT)  # type: ignore[call-overload]  # missing in torch's stubs
     return network
 

@@ -15,8 +15,8 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
+from nas import device as devices
 from nas.build import initialise, module
-from nas.depthwise import quicken
 from nas.supernet.extents import kinds_of, position, survey
 from nas.supernet.reading import Layout, Reading, Slice, read
 from nas.supernet.slicing import Pieces, largest_leaf, pieces_of
@@ -43,7 +43,7 @@ class Supernet(nn.Module):
         self.shared = nn.ModuleDict({key: largest_leaf(cut) for key, cut in self.extents.leaves.items()})
         initialise(self)
         self._open = Counter[str]()  # tensors that got gradients since `zero_grad`, and from how many networks
-        self.to(device or torch.device("cpu"))
+        self.to(device or torch.device("cpu")).to(memory_format=devices.MEMORY_FORMAT)
 
     # ------------------------------------------------------------------------------- one network of it
 
@@ -168,8 +168,7 @@ class Block:
         self.copies: list[tuple[nn.Parameter, Tensor, Pieces]] = []
         for cut in reading.slices:
             self._tie(supernet, f"{place}/{cut.key}", cut)
-        if next(supernet.parameters()).device.type == "cpu":
-            quicken(self.module)
+        devices.quicken(self.module, next(supernet.parameters()).device)
 
     @torch.no_grad()
     def refresh(self) -> None:
