@@ -216,7 +216,7 @@ def row(label: str, mix: Mix, arch: Arch, factor: float, deployed: tuple[int, in
     """One direction: ideal coefficients and what is realised; `error` where no network comes out."""
     ideal = mix_of(label, mix) | dict(zip(("alpha", "beta", "gamma"), mix.coefficients(factor), strict=True))
     try:
-        scaled = along(arch, mix, factor)
+        scaled = along(arch, mix, factor, in_channels=deployed[0])
         return ideal | {"realised": described(scaled, cost(scaled, *deployed), cost(arch, *deployed))}
     except ArchError as error:
         return ideal | {"error": str(error)}

@@ -50,7 +50,7 @@ def _directions(view: View, found: dict[str, Any]) -> None:
         label = row["label"] if not row["label"].isdecimal() else ""
         ideal = (f"{row[name]:.3f}" for name in ("alpha", "beta", "gamma"))
         if "error" in row:
-            table.add_row(label, *ideal, Text("none: too small", style="red"))
+            table.add_row(label, *ideal, Text(f"none: too {'large' if found['factor'] > 1 else 'small'}", style="red"))
             continue
         made = row["realised"]
         missed = made["times"] / found["factor"]

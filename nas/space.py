@@ -46,7 +46,7 @@ def main(argv: list[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     if args.plot:
         check_path(args.plot)
-    offered = find(args.space)
+    offered = find(args.space).deployed(args.in_channels, args.num_classes)
     space = chosen_space(args.space, args.resolution)
     feasible = within(space, args.budget, args.in_channels, args.num_classes)
     if args.arch is None:

@@ -51,7 +51,8 @@ def _column(arch: Arch, ways: list[Way | None], width: float, image: Shape, num_
         head = arch.head.widened(width)
     except ArchError:
         return [None] * len(ways)
-    readers = [_Stage(stage, width, before) for stage, before in zip(arch.stages, reaching(arch), strict=True)]
+    reach = reaching(arch, image.channels)
+    readers = [_Stage(stage, width, before) for stage, before in zip(arch.stages, reach, strict=True)]
 
     def counted(way: Way) -> int | None:
         reached, total = shape, stem.flops

@@ -67,13 +67,19 @@ def mixes(steps: int) -> list[Mix]:
 
 
 def scale(
-    arch: Arch, depth: float = 1.0, width: float = 1.0, resolution: float = 1.0, rounding: str = "spread"
+    arch: Arch,
+    depth: float = 1.0,
+    width: float = 1.0,
+    resolution: float = 1.0,
+    rounding: str = "spread",
+    in_channels: int = 3,
 ) -> Arch:
     """`arch` with its depth, width and resolution times these factors; raise `ArchError` when no network comes out.
 
     Depth repeats blocks, or layers in dense blocks. `spread` rounds the depth of all stages together, so that
     their sum is right; `ceil` rounds each stage up, as EfficientNet does. Widths are rounded by each block's rule
     (multiples of 8 unless its groups ask for more), resolutions to even numbers; at factor 1 they stay as they are.
+    in_channels: of the images that it reads.
     """
     if not all(0 < factor <= MAX_CHANNELS for factor in (depth, width, resolution)):  # more leaves nothing allowed
         said = f"{depth:g}, {width:g}, {resolution:g}"
@@ -86,10 +92,10 @@ def scale(
         arch,
         resolution=side,
         stem=stem,
-        stages=tuple(_stages(arch, depth, width, rounding)),
+        stages=tuple(_stages(arch, depth, width, rounding, in_channels)),
         head=arch.head.widened(width),
     )
-    cost(scaled)  # refuses what does not fit, and remembers the stages it has seen
+    cost(scaled, in_channels)  # refuses what does not fit, and remembers the stages it has seen
     return scaled
 
 
@@ -101,10 +107,11 @@ def scaled_resolution(arch: Arch, factor: float) -> int:
     return side
 
 
-def _stages(arch: Arch, depth: float, width: float, rounding: str) -> Iterator[Stage]:
+def _stages(arch: Arch, depth: float, width: float, rounding: str, in_channels: int) -> Iterator[Stage]:
     """The stages, each scaled with the channels that reach it."""
-    channels = stem_cost(arch.stem.widened(width), _image(arch))[0].channels
-    for stage, times, before in zip(arch.stages, repeats(arch.stages, depth, rounding), reaching(arch), strict=True):
+    channels = stem_cost(arch.stem.widened(width), _image(arch, in_channels))[0].channels
+    times_each, reach = repeats(arch.stages, depth, rounding), reaching(arch, in_channels)
+    for stage, times, before in zip(arch.stages, times_each, reach, strict=True):
         block, channels = stage.block.deepened(depth).widened_to(stage.width, width, channels, before)
         yield replace(stage, block=block, width=channels, depth=times)
 
@@ -138,18 +145,18 @@ def _allowed(depths: list[int]) -> list[int]:
     return depths
 
 
-def reaching(arch: Arch) -> tuple[int, ...]:
+def reaching(arch: Arch, in_channels: int = 3) -> tuple[int, ...]:
     """The channels that reach each stage."""
-    return (stem_cost(arch.stem, _image(arch))[0].channels, *(stage.width for stage in arch.stages))[:-1]
+    return (stem_cost(arch.stem, _image(arch, in_channels))[0].channels, *(stage.width for stage in arch.stages))[:-1]
 
 
-def _image(arch: Arch) -> Shape:
-    return Shape(3, arch.resolution, arch.resolution)
+def _image(arch: Arch, in_channels: int) -> Shape:
+    return Shape(in_channels, arch.resolution, arch.resolution)
 
 
-def along(arch: Arch, mix: Mix, factor: float, rounding: str = "spread") -> Arch:
+def along(arch: Arch, mix: Mix, factor: float, rounding: str = "spread", in_channels: int = 3) -> Arch:
     """`arch` grown (or, below 1, shrunk) by a factor of its cost in one direction."""
-    return scale(arch, *mix.coefficients(factor), rounding)
+    return scale(arch, *mix.coefficients(factor), rounding, in_channels)
 
 
 def compound(arch: Arch, phi: float, alpha: float = 1.2, beta: float = 1.1, gamma: float = 1.15) -> Arch:
@@ -170,7 +177,7 @@ def fit(arch: Arch, mix: Mix, budget: Budget, in_channels: int = 3, num_classes:
         for i in range(FINE + 1):
             factor = exp(log(low) + (log(high) - log(low)) * i / FINE)
             try:
-                found = along(arch, mix, factor)
+                found = along(arch, mix, factor, in_channels=in_channels)
                 yield factor, found, cost(found, in_channels, num_classes)
             except ArchError:  # a map would vanish, or a limit of the language is passed
                 continue
@@ -202,12 +209,12 @@ def marginal(arch: Arch, metric: str = "flops", in_channels: int = 3, num_classe
     """
 
     def at(depth: float = 1, width: float = 1, resolution: float = 1) -> float:
-        found = scale(arch, depth, width, resolution)
+        found = scale(arch, depth, width, resolution, in_channels=in_channels)
         return float(getattr(cost(found, in_channels, num_classes), metric))
 
     one = at()
-    whole = scale(arch, width=1 + 1e-9) == arch  # rounding leaves its widths, and so their multiples
-    near, far = (2, 3) if whole else (8, 16)
+    whole = scale(arch, width=1 + 1e-9, in_channels=in_channels) == arch
+    near, far = (2, 3) if whole else (8, 16)  # where rounding leaves the widths, it leaves multiples of them
     first = (at(width=near) - one) / (near - 1)
     second = ((at(width=far) - at(width=near)) / (far - near) - first) / (far - 1)
     return {

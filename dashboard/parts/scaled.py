@@ -67,7 +67,7 @@ def shown(base: Base, at: tuple[float, float, float]) -> tuple[Any, ...]:
     """The scaled network: costs, drawing, words, text form, and its place beside EfficientNet."""
     about = f"{base.name} at depth × {at[0]:.2f}, width × {at[1]:.2f}, resolution × {at[2]:.2f}"
     try:
-        scaled = scale(base.arch, *at)
+        scaled = scale(base.arch, *at, in_channels=base.in_channels)
         blocks = drawing.data(scaled, base.in_channels, base.num_classes)
         now = cost(scaled, base.in_channels, base.num_classes)
     except LanguageError as error:

@@ -116,7 +116,7 @@ def main(argv: list[str] | None = None) -> int:
             raise UserError("a table is of a space, but got none: add --space mobile")
         from nas.latency.build import Deployed
 
-        space = cli.chosen_space(args.space, args.resolution)
+        space = cli.chosen_space(args.space, args.resolution).deployed(args.in_channels, args.num_classes)
         deployed = Deployed(space, args.in_channels, args.num_classes)
         return _build(args, deployed, setting) if args.build else _check(args, deployed, plan)
     if args.space:

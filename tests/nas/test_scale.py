@@ -94,6 +94,12 @@ def test_mistakes_are_one_sentence(
     assert said in fails(lambda: scale.main(argv), capsys)
 
 
+@pytest.mark.parametrize(("factor", "said"), [("1000", "none: too large"), ("0.001", "none: too small")])
+def test_what_does_not_come_out_is_said(factor: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert scale.main(["--zoo", "squeezenet1_0", "--factor", factor]) == 0
+    assert said in capsys.readouterr().out
+
+
 def test_contours_are_counted(tmp_path: Path) -> None:
     arch = zoo.find("mobilenet_v2").arch
     found = iso_cost.data(arch)

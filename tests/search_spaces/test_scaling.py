@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from random import Random
 
 import pytest
@@ -18,6 +18,9 @@ from search_spaces.blocks.pool_head import PoolHead
 from search_spaces.budget import Budget
 from search_spaces.cost import cost
 from search_spaces.errors import ArchError, BudgetError
+from search_spaces.layers import Conv, Layer
+from search_spaces.part import Stem
+from search_spaces.scaled_grid import flops
 from search_spaces.scaling import COMPOUND, MIXES, Mix, along, compound, fit, marginal, mixes, scale
 from search_spaces.spaces import find, names
 from tests.strategies import SEEDS
@@ -177,6 +180,26 @@ def test_marginal_costs_are_those_of_a_little_more(metric: str) -> None:
         slope = slopes[axis]
         more = getattr(cost(scale(arch, **{axis: 1.1})), metric) / one
         assert more == pytest.approx(1.1**slope, abs=0.025)
+
+
+@pytest.mark.usefixtures("own_parts")
+def test_networks_scale_at_the_channels_that_they_read() -> None:
+    """A stem of one group a band is none for three of them."""
+
+    @dataclass(frozen=True)
+    class Banded(Stem):
+        def layer(self, in_channels: int) -> Layer:
+            return Conv(8, 3, 2, groups=in_channels)
+
+    arch = Arch(64, Banded(), (Stage(PlainConv(), 16, 2),), PoolHead())
+    with pytest.raises(ArchError, match="groups must divide"):
+        scale(arch)
+    assert scale(arch, in_channels=4) == arch
+    assert str(along(arch, MIXES["depth"], 2, in_channels=4).stages[0]) == "plain_conv c16 n4"
+    assert marginal(arch, "flops", 4)["resolution"] > 0
+    limit = cost(arch, 4).flops
+    assert fit(arch, MIXES["resolution"], Budget((("flops", 4 * limit),)), 4).resolution > 64
+    assert flops(arch, (1.0,), (1.0,), in_channels=4) == [[limit]]
 
 
 @pytest.mark.parametrize(
