@@ -10,6 +10,8 @@ import torch
 from hypothesis import settings
 from sqlalchemy import Connection, Engine, event
 
+from tests.skipped import pytest_make_collect_report, pytest_runtest_makereport  # noqa: F401 - hooks
+
 # The first draw of a space reads its lattice, seconds that no single example may be blamed for;
 # derandomized, because a test that fails on one machine only helps nobody.
 settings.register_profile("everywhere", deadline=None, derandomize=True)
