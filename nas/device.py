@@ -132,6 +132,11 @@ def place(network: nn.Module, device: torch.device) -> nn.Module:
     return network
 
 
+def laid_out(value: Tensor) -> Tensor:
+    """A tensor in the layout that `place` gives a parameter of its shape."""
+    return value.contiguous(memory_format=MEMORY_FORMAT) if value.ndim == 4 else value
+
+
 def synchronise(device: torch.device) -> None:
     """Wait for what the device was asked to do, so that a clock read next tells the truth."""
     if device.type == "cuda":

@@ -1,14 +1,28 @@
-"""What every test starts from: one thread for torch, so that two workers on two cores do not fight."""
+"""What every test starts from: one thread for torch, and the same examples of Hypothesis everywhere."""
 
 import os
 from collections.abc import Iterator
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch, and for the processes that tests start
+
 import pytest
+import torch
+from hypothesis import settings
 from sqlalchemy import Connection, Engine, event
 
 from search_spaces.part import REGISTRY
+from tests.skipped import pytest_make_collect_report, pytest_runtest_makereport  # noqa: F401 - hooks
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+# The first draw of a space reads its lattice, seconds that no single example may be blamed for;
+# derandomized, because a test that fails on one machine only helps nobody.
+settings.register_profile("everywhere", deadline=None, derandomize=True)
+settings.load_profile("everywhere")
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    """These networks are too small to share out, and two workers on two cores would fight: a command takes all."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(autouse=True)

@@ -107,10 +107,7 @@ def test_what_is_wrong_is_refused_in_a_sentence(name: str) -> None:
     seeds = readings(name)
     inputs = mutated(seeds) if not is_json(name) else st.one_of(changed(seeds), changed(seeds), mutated(seeds))
 
-    @settings(
-        max_examples=EXAMPLES.get(name, 200), deadline=None, derandomize=True, database=None,
-        suppress_health_check=list(HealthCheck),
-    )  # fmt: skip
+    @settings(max_examples=EXAMPLES.get(name, 200), database=None, suppress_health_check=list(HealthCheck))
     @given(inputs)
     def feed(data: bytes) -> None:
         read(TARGETS[name], data)

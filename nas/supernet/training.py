@@ -191,7 +191,7 @@ class Training:
         states: dict[int, dict[str, Tensor]] = {}
         for name, value in _below("optimizer.", tensors).items():
             index, _, field = name.partition(".")
-            states.setdefault(int(index), {})[field] = value
+            states.setdefault(int(index), {})[field] = devices.laid_out(value)  # fused steps go by memory, not by index
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": states, "param_groups": groups})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from dash import Dash
@@ -52,3 +53,31 @@ class Client:
         parts = [part.rpartition(".") for part in text.strip(".").split("...")]
         named = [{"id": name, "property": prop.partition("@")[0]} for name, _, prop in parts]
         return named if several else named[0]
+
+
+def every(kind: str, answer: Any) -> Iterator[Any]:
+    """Components of a kind, from the top of an answer to its bottom."""
+    if isinstance(answer, dict) and answer.get("type") == kind:
+        yield answer
+    inner = answer.values() if isinstance(answer, dict) else answer if isinstance(answer, list) else ()
+    for one in inner:
+        yield from every(kind, one)
+
+
+def words(answer: Any) -> str:
+    """What is read of a component."""
+    if isinstance(answer, dict):
+        return words(answer["props"].get("children"))
+    return "".join(map(words, answer)) if isinstance(answer, list) else "" if answer is None else str(answer)
+
+
+def pairs(answer: Any) -> dict[str, str]:
+    """Names and values of the facts that an answer tells."""
+    names, values = (map(words, every(kind, answer)) for kind in ("Dt", "Dd"))
+    return dict(zip(names, values, strict=True))
+
+
+def lines(answer: Any, label: str) -> list[list[str]]:
+    """The cells of a table's rows, the heads' first."""
+    (table,) = (one for one in every("Table", answer) if label in json.dumps(one))
+    return [[words(cell) for cell in row["props"]["children"]] for row in every("Tr", table)]

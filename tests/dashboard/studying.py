@@ -43,7 +43,8 @@ def trial(fits: Feasible, number: int, rng: Random) -> tuple[FrozenTrial, dateti
     arch, cost = fits.draw(rng)
     value, begun = accuracy(cost.flops, arch.depth, rng), BEGIN + timedelta(seconds=20 * number)
     failed = number % 20 == 7
-    attrs: dict[str, Any] = {"arch": str(arch), "cost": asdict(cost), "seed": number, "proposals": {"proposed": 1}}
+    attrs: dict[str, Any] = {"arch": str(arch), "cost": asdict(cost), "seed": number}
+    attrs |= {"proposals": {"proposed": 4, "over_budget": 3, "repaired": 2, "redrawn": 1}}
     if failed:
         attrs |= {"reason": rng.choice(["diverged", "out of memory"]), "detail": "loss nan within 640 samples"}
     else:

@@ -11,10 +11,12 @@ import brotli
 import pytest
 
 from dashboard import __main__ as command
-from dashboard import pages, serving
+from dashboard import pages, report, serving
 from dashboard.app import create
-from dashboard.studies import Studies
+from dashboard.studies import Studies, Study
 from nas.errors import UserError
+from nas.words import short
+from search_spaces import cost
 from tests.dashboard.asking import HEADERS
 
 PATHS = ("/", "/trials", "/_dash-layout", "/_dash-dependencies", "/export/x", "/assets/dashboard.css")
@@ -97,6 +99,20 @@ def test_a_report_needs_no_server(storage: str, tmp_path: Path, capsys: pytest.C
     assert "toy: the best network" in text
     assert not re.search(r'<(?:script|link|img|iframe)\b[^>]*\b(?:src|href)="(?:https?:)?//', text)
     assert capsys.readouterr().out.strip() == str(page)
+
+
+def test_a_report_tells_of_the_most_accurate_first(study: Study) -> None:
+    text = report.document([study], report.figures([study]))
+    best, *_ = ranked = [study.columns("flops").rows[i] for i in reversed(study.columns("flops").front)]
+    assert best.accuracy == max(row.accuracy or 0 for row in study.rows)
+    assert f"toy: the best network, trial {best.number}" in text
+    lines = re.findall(r"<tr>(?!<td col)(.*?)</tr>", text)
+    heads, *rows = (re.findall(r"<t[hd]>(.*?)</t[hd]>", line) for line in lines)
+    assert heads == ["Network", "Accuracy", "FLOPs", "MACs", "Params"]
+    for row, cells in zip(ranked, rows, strict=True):
+        own = cost(row.arch)
+        accuracy = f"{100 * (row.accuracy or 0):.2f} %"
+        assert cells == [f"trial {row.number}", accuracy, short(own.flops), short(own.macs), short(own.params)]
 
 
 def test_a_report_of_a_study_that_is_not_there_says_what_is(storage: str, tmp_path: Path) -> None:

@@ -26,7 +26,6 @@ MOBILENET_V2 = (
 )
 SMALL = "r32 | conv_stem(width=8) | inverted_residual c8 n2 | inverted_residual c16 s2 | pool_head"
 numbers = itertools.count()
-torch.set_num_threads(1)  # these networks are too small to share out
 
 
 def packed(arch: Arch | str, in_channels: int = 3, num_classes: int = 10, **known: Any) -> Package:

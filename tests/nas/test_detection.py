@@ -36,8 +36,6 @@ from nas.exporters.python_module import export
 from nas.packaging.package import Package
 from search_spaces.arch import Arch
 
-torch.set_num_threads(1)  # these networks are too small to share out
-
 TINY = Arch.parse(
     "r64 | conv_stem(width=8) | inverted_residual(expand=1) c8 | inverted_residual(expand=2) c12 s2 "
     "| inverted_residual(expand=2) c16 s2 | inverted_residual(expand=2) c24 s2 | pool_head"

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
+from random import Random
 
+import optuna
 import pytest
 
 from nas import samplers
+from nas.budgeted import BudgetedSampler, ask
 from nas.errors import UserError
 from nas.loop import Limits
+from nas.samplers import evolution
+from search_spaces.arch import Arch
 from search_spaces.budget import Budget
-from tests.nas.searching import BUDGET, SPACE, feasible, search
+from search_spaces.space import Space
+from tests.nas.searching import BUDGET, SPACE, accuracy, feasible, search
 
 TRIALS = 14
 
@@ -30,7 +37,6 @@ def test_nothing_is_over_budget_and_nothing_is_seen_twice(finished: tuple[str, l
     assert len(set(archs)) == len(archs) == TRIALS
     assert all(BUDGET.fits(c.cost) for c in candidates)
     assert all(c.arch in SPACE for c in candidates)
-    assert all(SPACE.params(c.arch) == c.attrs["retry_of"] for c in candidates if "retry_of" in c.attrs)
 
 
 def test_the_study_holds_the_parameters_that_were_evaluated(finished: tuple[str, list[str], Path]) -> None:
@@ -62,6 +68,56 @@ def test_proposals_are_counted(finished: tuple[str, list[str], Path]) -> None:
     assert counts["proposed"] >= TRIALS
     assert counts["repaired"] <= counts["over_budget"]
     assert counts["proposed"] - counts["redrawn"] <= TRIALS
+
+
+def test_each_kind_of_proposal_is_counted_once(tmp_path: Path) -> None:
+    fits = feasible()
+    small, dear = (fits.lattice.extreme("flops", sign)[0] for sign in (1, -1))
+    other = next(arch for arch in SPACE.neighbours(small) if arch != fits.repair(dear))
+    run, script = search(tmp_path, "random"), iter([small, dear, small, dear, other])
+    run.sampler.proposer = lambda *_: lambda: next(script)  # anew, repaired, then: seen, seen once repaired, anew
+    run.run(Limits(trials=3))
+    assert [c.arch for c in run.stored.candidates()] == [small, fits.repair(dear), other]
+    assert run.proposals() == {"proposed": 5, "over_budget": 2, "repaired": 1, "redrawn": 2}
+
+
+def study(name: str) -> optuna.Study:
+    """An empty study in memory, with this sampler."""
+    gate = BudgetedSampler(samplers.find(name), feasible(), 0)
+    return optuna.create_study(sampler=gate, directions=["maximize", "minimize"])
+
+
+def tell(trial: optuna.Trial, arch: Arch, accuracy: float) -> None:
+    cost = feasible().cost(arch)
+    trial.set_user_attr("arch", str(arch))
+    trial.set_user_attr("cost", asdict(cost))
+    trial.study.tell(trial, [accuracy, cost.flops])
+
+
+@pytest.mark.parametrize("name", samplers.names())
+def test_what_is_proposed_depends_on_the_results(name: str) -> None:
+    """Two searches of one seed, each told the opposite of the other's accuracies: only at random they stay alike."""
+    one, other = study(name), study(name)
+    for _ in range(20):
+        trials = one.ask(), other.ask()
+        arch, instead = (ask(trial, feasible()) for trial in trials)
+        if arch != instead:
+            break
+        for trial, told in zip(trials, (accuracy(arch), 1 - accuracy(arch)), strict=True):
+            tell(trial, arch, told)
+    assert (arch == instead) == (name == "random")
+
+
+def test_evolution_breeds_from_the_best_half(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every other network is the better the dearer it is, and the rest are no good: parents are seen unchanged."""
+    archs = sorted({feasible().draw(Random(i))[0] for i in range(16)}, key=lambda arch: feasible().cost(arch).flops)
+    known = study("random")
+    for i, arch in enumerate(archs[:12]):
+        tell(known.ask(), arch, 0.1 if i % 2 else 0.9 + i / 1000)
+    monkeypatch.setattr(Space, "mutate", lambda self, arch, rng: arch)
+    monkeypatch.setattr(Space, "crossover", lambda self, one, other, rng: other)
+    propose = evolution.proposer()(known, None, feasible(), 0)
+    assert {propose() for _ in range(200)} == set(archs[:12:2])
 
 
 @pytest.mark.parametrize("name", ["random", "evolution"])

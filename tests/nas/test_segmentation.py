@@ -17,8 +17,6 @@ from nas.segmentation import KINDS, segmenter
 from search_spaces.arch import Arch
 from tests.nas.test_detection import TINY, exported
 
-torch.set_num_threads(1)
-
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_export_is_segmented_by_its_own_maps(kind: str, tmp_path: Path) -> None:

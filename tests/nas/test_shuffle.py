@@ -14,7 +14,7 @@ from search_spaces.blocks.shuffle_unit import ShuffleUnit
 from search_spaces.layers import Conv, Layer, Shape, Shuffle, chain
 from tests.nas.judging import State, conv, image, lively, named, same
 
-EXACT = settings(deadline=None, derandomize=True, max_examples=60)
+EXACT = settings(max_examples=60)
 DIVISORS = st.tuples(st.integers(1, 8), st.integers(1, 8))
 
 

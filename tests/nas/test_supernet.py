@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
@@ -43,6 +40,7 @@ from search_spaces.budget import Budget
 from search_spaces.feasible import Feasible
 from search_spaces.space import Space
 from search_spaces.spaces import find, names
+from tests.nas.commands import eventually
 from tests.nas.searching import SPACE as TOY
 from tests.search_spaces.small import SMALL, written_out
 
@@ -78,12 +76,8 @@ GROWING = Space(
 
 
 @pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+def _seeded() -> None:
     torch.manual_seed(0)
-    yield
-    torch.set_num_threads(threads)
 
 
 def stirred(space: Space, pixels: int = PIXELS) -> Supernet:
@@ -248,7 +242,7 @@ def test_a_step_on_the_supernet_is_the_step_of_the_extracted_network(space: Spac
     labels = torch.arange(8) % 10
     for _ in range(3):
         arch = space.sample(rng)
-        alone = supernet.extract(arch).train()
+        alone = devices.place(supernet.extract(arch).train(), torch.device("cpu"))
         together = supernet.train().select(arch)
         supernet.zero_grad()
         for network in (alone, together):
@@ -356,11 +350,12 @@ def test_a_killed_training_leaves_a_whole_checkpoint(tmp_path: Path) -> None:
         "from tests.nas.test_supernet import training; training(Path(sys.argv[1]), 10**6).run()"
     )
     killed = subprocess.Popen([sys.executable, "-c", code, str(path)], cwd=Path(__file__).parents[2])
-    while not path.is_file():
-        assert killed.poll() is None
-        os.sched_yield()
-    killed.send_signal(signal.SIGKILL)
-    killed.wait()
+    try:
+        eventually(lambda: path.is_file() or killed.poll() is not None)
+        assert killed.poll() is None, "it trains on and on"
+    finally:
+        killed.kill()
+        killed.wait()
     resumed, unbroken = training(path, 10**6), training(tmp_path / "unbroken", 10**6)
     steps = resumed.state.step
     assert steps >= 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 
 import pytest
 import torch
@@ -49,6 +50,85 @@ def test_it_learns_what_can_be_learned(images: Images) -> None:
     assert trained.accuracy == 1.0
     assert [point.samples for point in trained.curve] == [160, 320, 480]
     assert trained.curve[-1].loss < trained.curve[0].loss
+
+
+@pytest.mark.parametrize("grad_clip", [0.1, 1e6])
+def test_a_step_is_what_it_is_by_hand(images: Images, grad_clip: float) -> None:
+    """Smoothed cross-entropy, gradients clipped to their norm, decay, Nesterov's first step; logits far apart."""
+    net, judge = network(), network()
+    with torch.no_grad():
+        for each in (net, judge):
+            each.head.classifier.weight.mul_(30)
+    recipe = RECIPE.with_(
+        steps=1, batch_size=64, evaluations=1, warmup=0.0, schedule="constant", augment=(), grad_clip=grad_clip,
+        weight_decay=0.2, label_smoothing=0.3,
+    )  # fmt: skip
+    train(net, images, 16, recipe, seed=0)
+
+    inputs, labels = images.split("train", 16)
+    wanted = 0.7 * torch.eye(2)[labels] + 0.3 / 2
+    loss = -(wanted * judge.train()(images.normalised(inputs)).log_softmax(1)).sum(1).mean()
+    slopes = torch.autograd.grad(loss, [*judge.parameters()])
+    norm = torch.cat([slope.flatten() for slope in slopes]).norm()
+    assert 0.1 < norm < 1e6
+    for found, before, slope in zip(net.parameters(), judge.parameters(), slopes, strict=True):
+        decay = 0.2 * before if before.ndim > 1 else 0.0
+        expected = before - 0.1 * 1.9 * (slope * min(1.0, grad_clip / norm) + decay)
+        assert torch.allclose(found, expected, rtol=1e-4, atol=1e-6)
+
+
+def fed(images: Images, recipe: Recipe) -> list[bytes]:
+    """The images that the network is shown in its training steps."""
+    net, seen = network(), list[torch.Tensor]()
+    net.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    train(net, images, 16, recipe.with_(evaluations=1), seed=0)
+    return apart(torch.cat(seen[: recipe.steps]))
+
+
+def apart(batch: torch.Tensor) -> list[bytes]:
+    return [image.contiguous().numpy().tobytes() for image in batch]
+
+
+def test_an_epoch_shows_every_image_once_in_an_order_of_its_own(images: Images) -> None:
+    shown = fed(images, RECIPE.with_(steps=8, batch_size=24, augment=()))
+    epochs = [shown[i : i + 64] for i in (0, 64, 128)]
+    every = apart(images.normalised(images.split("train", 16)[0]))
+    assert all(sorted(epoch) == sorted(every) for epoch in epochs)
+    assert len({tuple(epoch) for epoch in [every, *epochs]}) == 4
+
+
+def test_the_network_is_shown_mirrored_images(images: Images) -> None:
+    shown = set(fed(images, RECIPE.with_(steps=1, batch_size=64, augment=("flip",))))
+    batch = images.normalised(images.split("train", 16)[0])
+    plain, mirrored = set(apart(batch)), set(apart(batch.flip(-1)))
+    assert shown <= plain | mirrored
+    assert 16 < len(shown & mirrored) < 48
+
+
+def test_batch_norms_are_left_with_the_average_of_whole_batches(images: Images) -> None:
+    net = network()
+    train(net, images, 16, RECIPE, seed=0)
+    order = torch.randperm(64, generator=torch.Generator().manual_seed(0))
+    batches = images.normalised(images.split("train", 16)[0])[order].split(16)
+    maps = [net.stem.conv(batch) for batch in batches]
+    norm = net.stem.norm
+    assert torch.allclose(norm.running_mean, torch.stack([m.mean((0, 2, 3)) for m in maps]).mean(0), atol=1e-6)
+    assert torch.allclose(norm.running_var, torch.stack([m.var((0, 2, 3)) for m in maps]).mean(0), rtol=1e-5)
+
+
+def test_a_glance_is_a_fair_part_of_the_split_and_always_the_same() -> None:
+    """Classes lie one after the other, and the network says the first."""
+    labels = torch.arange(100) // 50
+    sorted_ = Split(torch.zeros(100, 1, 16, 16, dtype=torch.uint8), labels)
+    images = Images(ImageData("sorted", ("a", "b"), sorted_, sorted_, sorted_, "none"), 3, CPU)
+
+    class First(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.tensor([1.0, 0.0]).expand(len(x), 2)
+
+    glances = {validate(First(), images, "val", 16, "fp32", 40) for _ in range(3)}
+    assert len(glances) == 1
+    assert 0.3 < glances.pop() < 0.7
 
 
 def test_the_same_seed_gives_the_same_weights(images: Images) -> None:
@@ -100,6 +180,16 @@ def test_evaluation_counts_by_fvcore_and_keeps_the_weights(images: Images) -> No
     again.load_state_dict(evaluation.weights)
     assert validate(again, images, "val", 16, "fp32") == evaluation.accuracy
     assert Evaluator(RECIPE, images).test(TINY, evaluation) == 1.0
+
+
+def test_the_test_split_is_read_by_test_alone(images: Images) -> None:
+    """Its labels are all wrong here: training and validation take no notice."""
+    test = images.data.test
+    wrong = replace(images.data, test=Split(test.images, 1 - test.labels))
+    evaluator = Evaluator(RECIPE, Images(wrong, 3, CPU))
+    evaluation = evaluator.evaluate(TINY)
+    assert evaluation.accuracy == 1.0
+    assert evaluator.test(TINY, evaluation) == 0.0
 
 
 def test_a_wrong_count_is_not_trained(images: Images, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,6 +247,18 @@ def test_the_rate_climbs_then_falls_to_nothing(images: Images) -> None:
     assert abs(peak - 100 * RECIPE.warmup) <= 1
     assert rates[-1] < 0.01 * RECIPE.lr
     assert max(rates) == pytest.approx(RECIPE.lr, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "quarter", "half"),
+    [("onecycle", 0.75, 0.5), ("cosine", (1 + math.sqrt(0.5)) / 2, 0.5), ("constant", 1.0, 1.0)],
+)
+def test_each_schedule_falls_in_its_own_way(schedule: str, quarter: float, half: float) -> None:
+    recipe = RECIPE.with_(schedule=schedule, warmup=0.2)
+    optimizer = make_optimizer(network(), recipe, 64)
+    for progress, part in ((0.1, 0.5), (0.4, quarter), (0.6, half)):
+        set_rate(optimizer, recipe, 64, progress, 0.0)
+        assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([part * recipe.lr] * 2)
 
 
 def test_biases_and_norms_do_not_decay() -> None:
