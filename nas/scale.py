@@ -49,6 +49,7 @@ def parser() -> argparse.ArgumentParser:
     which.add_argument("--zoo", metavar="NAME", help="a paper's network (python -m nas.zoo lists them)")
     about = "a study's network, with --best or --trial; --study says the same where nothing is or was measured"
     which.add_argument("--from-study", metavar="NAME", help=about)
+    cli.add_blocks(result)
     cli.add_choice(result)
     what = result.add_argument_group("scaling")
     what.add_argument(
