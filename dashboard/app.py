@@ -138,12 +138,10 @@ def linked(search: str | None) -> dict[str, Any] | None:
 
 
 def best(studies: list[Study]) -> dict[str, Any] | None:
-    """The most accurate network of the first study that has one: what is open before anything is chosen."""
+    """The best network of the first study that has one: what is open before anything is chosen."""
     for study in studies:
-        done = [row for row in study.rows if row.state == "complete"]
-        if done:
-            row = max(done, key=lambda row: (row.accuracy or 0, -row.cost.flops))
-            return {"study": study.key, "trial": row.number}
+        if study.best:
+            return {"study": study.key, "trial": study.best.number}
     return None
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from dashboard.figures import PLAIN, curves, drawing, front, hypervolume, importance
 from dashboard.metrics import percent
-from dashboard.studies import Row, Studies, Study
+from dashboard.parts import trusted
+from dashboard.studies import Studies, Study
 from nas.errors import UserError
 from nas.figures import write as write_figure
 from nas.words import short
@@ -57,7 +58,7 @@ def figures(studies: Sequence[Study]) -> dict[str, tuple[str, Any]]:
         "growth": ("Growth of the front", hypervolume.plot(hypervolume.data(studies))),
     }
     for i, study in enumerate(studies):
-        row = best(study)
+        row = study.best
         if row is None:
             continue
         mark, meta = f"-{i + 1}" if len(studies) > 1 else "", study.meta
@@ -74,12 +75,6 @@ def figures(studies: Sequence[Study]) -> dict[str, tuple[str, Any]]:
     return found
 
 
-def best(study: Study) -> Row | None:
-    """The most accurate network, of equal ones the cheapest."""
-    columns = study.columns("flops")
-    return columns.rows[columns.front[-1]] if columns.front else None
-
-
 def document(studies: Sequence[Study], drawn: dict[str, tuple[str, Any]]) -> str:
     """The page, with plotly.js in it once."""
     title = escape(", ".join(study.name for study in studies))
@@ -89,7 +84,7 @@ def document(studies: Sequence[Study], drawn: dict[str, tuple[str, Any]]) -> str
         body = figure.to_html(full_html=False, include_plotlyjs=first, include_mathjax=False, config=PLAIN)
         parts.append(f"<section><h2>{escape(heading)}</h2>{body}</section>")
         first = False
-    tables = "".join(f"<section><h2>{escape(s.name)}: front</h2>{_table(s)}</section>" for s in studies)
+    tables = "".join(f"<section><h2>{escape(s.name)}: front</h2>{_table(s)}</section>{_trust(s)}" for s in studies)
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{STYLE}</style></head>\n'
@@ -110,5 +105,21 @@ def _table(study: Study) -> str:
             f"<tr><td>trial {row.number}</td>{''.join(f'<td>{n}</td>' for n in numbers)}</tr>"
             f'<tr><td colspan="5"><pre>{escape(str(row.arch))}</pre></td></tr>'
         )
-    heads = "".join(f"<th>{name}</th>" for name in ("Network", "Accuracy", "FLOPs", "MACs", "Params"))
-    return f'<div class="scroll"><table><thead><tr>{heads}</tr></thead><tbody>{"".join(cells)}</tbody></table></div>'
+    return _tabulated(("Network", "Accuracy", "FLOPs", "MACs", "Params"), cells)
+
+
+def _trust(study: Study) -> str:
+    """What became of the networks that were trained longer, the best first; nothing where none was."""
+    if not study.trust:
+        return ""
+    cells = [
+        f"<tr><td>trial {pair.number}</td><td>{percent(pair.short)}</td><td>{percent(pair.long)}</td></tr>"
+        for pair in trusted.ranked(study)
+    ]
+    said = f"<p>{escape(trusted.sentence(study))}.</p>"
+    return f"<section><h2>{escape(study.name)}: trust</h2>{said}{_tabulated(trusted.HEADS, cells)}</section>"
+
+
+def _tabulated(names: Sequence[str], rows: Sequence[str]) -> str:
+    heads = "".join(f"<th>{name}</th>" for name in names)
+    return f'<div class="scroll"><table><thead><tr>{heads}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'

@@ -22,6 +22,7 @@ from nas.candidates import UNFINISHED, Candidate
 from nas.errors import UserError
 from nas.readonly import missing, open_readonly, sentence, shown
 from nas.store import Stored, load, study_names
+from nas.trust import Pair, Verdict, known, verdict
 from search_spaces.arch import Arch
 from search_spaces.budget import Budget
 from search_spaces.cost import Cost
@@ -83,10 +84,11 @@ def _columns(rows: list[Row], metric: str) -> Columns:
 class Study:
     """A study in memory. `rows` are its finished trials in the order they were seen.
 
-    That never changes, but where another trial goes on from one that stopped, which then stands for both: `born`
-    is another from then on, and pages draw anew.
+    That never changes, but where another trial goes on from one that stopped, which then stands for both, or where
+    networks were trained longer or in full: `born` is another from then on, and pages draw anew.
 
     `open` are the others. `run` is what the latest run said of its end: `trials` the study shall have, `until` when.
+    `longer` are the networks that were trained longer, by number; `trust` is how alike the two rankings are.
     """
 
     def __init__(self, key: str, stored: Stored) -> None:
@@ -94,6 +96,11 @@ class Study:
         self.rows: list[Row] = []
         self.open: list[Row] = []
         self.run: Mapping[str, Any] = {}
+        self.longer: Mapping[int, Pair] = {}
+        self.trust: Verdict | None = None
+        self.trainings: Mapping[str, Any] = {}
+        self._best: int | None = None
+        self._noted: tuple[list[Any], dict[str, Any]] = [], {}
         self._ended: list[Row] = []
         self._passed: set[int | None] = set()
         self._seen: set[int] = set()
@@ -133,6 +140,11 @@ class Study:
         return [row for row in self.rows if row.state == "complete"]
 
     @property
+    def best(self) -> Row | None:
+        """The network that `--best` takes; None while there is none."""
+        return next((row for row in self.rows if row.number == self._best), None)
+
+    @property
     def rungs(self) -> int:
         """In how many rungs a candidate is trained; 1 in one go."""
         return int(self.meta["recipe"].get("rungs", 1))
@@ -162,7 +174,6 @@ class Study:
 
     def _take_up(self) -> None:
         rows = [_row(candidate, trial) for candidate, trial in self.stored.unread(self._seen)]
-        self.run = self.stored.run
         new = [row for row in rows if row.state in FINAL]
         new.sort(key=lambda row: (row.ended or 0.0, row.number))
         self._ended += new
@@ -175,6 +186,18 @@ class Study:
         else:
             self.rows = [row for row in self._ended if row.number not in passed]
             self._passed, self._columns, self.born = passed, {}, uuid4().hex[:8]
+        self._take_note(bool(new))
+
+    def _take_note(self, grown: bool) -> None:
+        """Read what the study keeps beside its trials, which other commands may have added to."""
+        self.run = self.stored.run
+        noted = self.stored.longer(), self.stored.trainings()
+        if noted != self._noted:
+            pairs = known(self.stored)
+            self.longer, self.trust = {pair.number: pair for pair in pairs}, verdict(pairs) if pairs else None
+            self._noted, self.trainings, self.born, grown = noted, noted[1], uuid4().hex[:8], True
+        if grown and self.trained:
+            self._best = self.stored.best().number
 
     def candidate(self, number: int) -> Candidate | None:
         """Everything that is known of a trial, or None when there is no such trial."""

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from math import log10
 from typing import Any
 
-from dashboard.figures import BLUE, DOTS, GREY, PALETTE, RED, figure, published
+from dashboard.figures import BLUE, DOTS, GREY, PALETTE, RED, TEXT, figure, published
 from dashboard.metrics import COSTS, significant
 from dashboard.studies import Row, Study
 
-KINDS = ("trained", "front", "stopped", "failed", "final")
+KINDS = ("trained", "front", "stopped", "failed", "final", "longer")
 """Traces of a study, in this order: trace `i * len(KINDS) + j` is kind j of study i."""
 
 
@@ -26,7 +26,10 @@ class Points:
 
 @dataclass(frozen=True)
 class Layer:
-    """A study on the figure. `seen` rows are in it; `spread` is of `final`, over its seeds."""
+    """A study on the figure. `seen` rows are in it; `spread` is of `final`, over its seeds.
+
+    `longer` are among `trained`; `after` is what longer training said of them, in percent.
+    """
 
     name: str
     key: str
@@ -37,6 +40,8 @@ class Layer:
     failed: Points
     final: Points
     spread: tuple[float, ...]
+    longer: Points
+    after: tuple[float, ...]
     limit: float | None
 
 
@@ -63,14 +68,16 @@ def layer(study: Study, metric: str, since: int = 0) -> Layer:
     new = [r for r in rows[since:] if r.metric(metric) is not None]
     floor = 100 * float(min(columns.accuracies, default=0.0))
     limit = study.limits.get(metric)
-    final, spread = _final(study, trained, metric)
+    longer = [r for r in trained if r.number in study.longer]
     return Layer(
         study.name, study.key, len(rows),
         _points([r for r in new if r.state == "complete"], metric),
         _points([trained[i] for i in columns.front], metric),
         _points([r for r in new if r.state == "stopped" and r.accuracy is not None], metric),
         _points([r for r in new if r.state == "failed"], metric, floor),
-        final, spread, limit / COSTS[metric].scale if limit else None,
+        *_final(study, trained, metric),
+        _points(longer, metric), tuple(round(100 * study.longer[r.number].long, 2) for r in longer),
+        limit / COSTS[metric].scale if limit else None,
     )  # fmt: skip
 
 
@@ -85,9 +92,8 @@ def _points(rows: Sequence[Row], metric: str, accuracy: float | None = None) -> 
 
 def _final(study: Study, rows: Sequence[Row], metric: str) -> tuple[Points, tuple[float, ...]]:
     """Test accuracies after `nas.train`, with their spread over seeds."""
-    asked = rows if study.stored.fully_trained else ()
-    reports = {str(row.arch): (row, study.stored.training_of(row.arch)) for row in asked}
-    found = [(row, report) for row, report in reports.values() if report]
+    asked = {str(row.arch): row for row in rows} if study.trainings else {}
+    found = [(row, study.trainings[text]) for text, row in asked.items() if text in study.trainings]
     points = _points([row for row, _ in found], metric)
     tests = tuple(round(100 * report["test_accuracy"], 2) for _, report in found)
     return Points(points.numbers, points.costs, tests), tuple(100 * r.get("test_std", 0.0) for _, r in found)
@@ -119,7 +125,7 @@ def plot(front: Front, selected: Sequence[tuple[int, ...]] = ()) -> Any:
 
 
 def _layer(one: Layer, i: int, several: bool, metric: str, selected: tuple[int, ...]) -> list[dict[str, Any]]:
-    """The five traces of a study, in the order of `KINDS`."""
+    """The traces of a study, in the order of `KINDS`."""
     color = PALETTE[i % len(PALETTE)] if several else BLUE
     faint = _alpha(color, 0.35) if several else DOTS
     trained = _trace(one, i, one.trained, "dominated", metric, not several, color=faint, size=7)
@@ -144,7 +150,12 @@ def _layer(one: Layer, i: int, several: bool, metric: str, selected: tuple[int, 
         "color": color,
         "width": 4,
     }
-    return [trained, stair, stopped, failed, final]
+    longer = _trace(
+        one, i, one.longer, "trained longer", metric, not several, color=TEXT, size=15, symbol="circle-open"
+    )
+    longer |= {"text": [f"{after:.2f} % trained longer" for after in one.after]}
+    longer["hovertemplate"] = longer["hovertemplate"].replace(" %<br>", " %, %{text}<br>")
+    return [trained, stair, stopped, failed, final, longer]
 
 
 def _trace(
