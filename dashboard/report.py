@@ -42,7 +42,7 @@ def write(studies: Studies, names: Sequence[str] | None, page: Path | None, fold
     if page:
         page.write_text(document(chosen, drawn), encoding="utf-8")
         print(page)
-    for name, (_, figure) in drawn.items() if folder else ():
+    for name, (_, _, figure) in drawn.items() if folder else ():
         assert folder is not None
         folder.mkdir(parents=True, exist_ok=True)
         figure.update_layout(paper_bgcolor="white", plot_bgcolor="white", margin={"l": 64, "r": 32, "t": 64, "b": 64})
@@ -51,11 +51,11 @@ def write(studies: Studies, names: Sequence[str] | None, page: Path | None, fold
     return 0
 
 
-def figures(studies: Sequence[Study]) -> dict[str, tuple[str, Any]]:
-    """Every figure of the report: file name → (heading, figure)."""
+def figures(studies: Sequence[Study]) -> dict[str, tuple[str, str, Any]]:
+    """Every figure of the report: file name → (heading, what it shows, figure)."""
     found = {
-        "front": ("Accuracy against FLOPs", front.plot(front.data(studies))),
-        "growth": ("Growth of the front", hypervolume.plot(hypervolume.data(studies))),
+        "front": ("Accuracy against FLOPs", "", front.plot(front.data(studies))),
+        "growth": ("Growth of the front", hypervolume.about(studies), hypervolume.plot(hypervolume.data(studies))),
     }
     for i, study in enumerate(studies):
         row = study.best
@@ -63,26 +63,26 @@ def figures(studies: Sequence[Study]) -> dict[str, tuple[str, Any]]:
             continue
         mark, meta = f"-{i + 1}" if len(studies) > 1 else "", study.meta
         blocks = drawing.data(row.arch, meta["in_channels"], meta["num_classes"])
-        found[f"best{mark}"] = (f"{study.name}: the best network, trial {row.number}", drawing.plot(blocks))
+        found[f"best{mark}"] = (f"{study.name}: the best network, trial {row.number}", "", drawing.plot(blocks))
         candidate = study.candidate(row.number)
         field = [c.curve for c in study.stored.candidates() if c.curve]
         if candidate and candidate.curve:
             shown = curves.plot(curves.data({f"trial {row.number}": candidate.curve}, field))
-            found[f"curve{mark}"] = (f"{study.name}: its learning curve", shown)
+            found[f"curve{mark}"] = (f"{study.name}: its learning curve", "", shown)
         choices = importance.data(study.rows)
         if choices:
-            found[f"matters{mark}"] = (f"{study.name}: what matters at equal FLOPs", importance.plot(choices))
+            found[f"matters{mark}"] = (f"{study.name}: what matters at equal FLOPs", "", importance.plot(choices))
     return found
 
 
-def document(studies: Sequence[Study], drawn: dict[str, tuple[str, Any]]) -> str:
+def document(studies: Sequence[Study], drawn: dict[str, tuple[str, str, Any]]) -> str:
     """The page, with plotly.js in it once."""
     title = escape(", ".join(study.name for study in studies))
     first = True
     parts = []
-    for heading, figure in drawn.values():
+    for heading, about, figure in drawn.values():
         body = figure.to_html(full_html=False, include_plotlyjs=first, include_mathjax=False, config=PLAIN)
-        parts.append(f"<section><h2>{escape(heading)}</h2>{body}</section>")
+        parts.append(f"<section><h2>{escape(heading)}</h2>{f'<p>{escape(about)}</p>' if about else ''}{body}</section>")
         first = False
     tables = "".join(f"<section><h2>{escape(s.name)}: front</h2>{_table(s)}</section>{_trust(s)}" for s in studies)
     return (

@@ -40,7 +40,7 @@ def layout(studies: Sequence[Study]) -> Any:
             card("How far to trust it", html.Div(id="front-trust"), name="front-trust-card",
             about="Some networks are trained longer to see whether short training ranks them alike."),
             card("Growth", graph("front-growth", "Hypervolume by the number of trained networks", "300px"),
-                 about="Hypervolume of the front after each trained network: what is flat has stopped finding."),
+                 about=html.Span(id="front-growth-about")),
             dcc.Store(id="front-seen"),
         ],
         className="page split",
@@ -70,13 +70,15 @@ def register(app: Dash, site: Site) -> None:
         Output("front-figure-said", "children"),
         Output("front-list", "children"),
         Output("front-growth", "figure"),
+        Output("front-growth-about", "children"),
         Input("version", "data"),
         Input("front-metric", "value"),
     )
     def tell(version: Any, metric: str) -> Any:
         studies = site.chosen(version)
         said = " ".join(sentence(s, metric) for s in studies)
-        return about(studies), said, listing(studies, metric), hypervolume.plot(hypervolume.data(studies, metric))
+        grown = hypervolume.plot(hypervolume.data(studies, metric)), hypervolume.about(studies, metric)
+        return about(studies), said, listing(studies, metric), *grown
 
     @app.callback(Output("front-trust", "children"), Output("front-trust-card", "style"), Input("version", "data"))
     def judge(version: Any) -> Any:

@@ -12,7 +12,6 @@ from dashboard.figures import (
     curves,
     drawing,
     front,
-    hypervolume,
     importance,
     parallel,
     published,
@@ -82,14 +81,6 @@ def test_published_networks_are_all_there_with_their_own_cost() -> None:
     }
     assert found["mobilenet_v2"] == (zoo.find("mobilenet_v2").cost.macs, 71.8)
     assert len(found) == sum(zoo.find(name).published.top1 is not None for name in zoo.names())
-
-
-def test_hypervolume_is_a_part_of_the_budget_and_never_falls(study: Study) -> None:
-    (growth,) = hypervolume.data([study])
-    points = [(r.accuracy or 0, float(r.cost.flops)) for r in study.rows if r.state == "complete"]
-    assert growth.volume[-1] == pytest.approx(pareto.hypervolume(points, (0.0, 3e8)) / 3e8, abs=1e-5)
-    assert list(growth.volume) == sorted(growth.volume)
-    assert growth.trials[-1] == len(points)
 
 
 def test_curves_hold_the_chosen_and_the_field() -> None:

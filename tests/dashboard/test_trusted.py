@@ -40,7 +40,7 @@ def test_the_best_is_what_the_command_line_takes(stored: Stored, tmp_path: Path)
     assert best != stored.front()[-1].number
     assert app.best([study]) == {"study": "toy", "trial": best}
     assert client("picked.data", "url.search", version=VERSION)["picked"]["data"]["trial"] == best
-    assert f"toy: the best network, trial {best}" in [heading for heading, _ in report.figures([study]).values()]
+    assert f"toy: the best network, trial {best}" in [heading for heading, _, _ in report.figures([study]).values()]
     offered = client("networks-chosen.options", version=VERSION)["networks-chosen"]["options"]
     assert offered[0]["value"] == f"toy/{best}"
     live = said(client("live-facts.children", version=VERSION))
