@@ -100,6 +100,7 @@ class Study:
         self.trust: Verdict | None = None
         self.trainings: Mapping[str, Any] = {}
         self._best: int | None = None
+        self._judged: tuple[str, int] | None = None
         self._noted: tuple[list[Any], dict[str, Any]] = [], {}
         self._ended: list[Row] = []
         self._passed: set[int | None] = set()
@@ -186,18 +187,18 @@ class Study:
         else:
             self.rows = [row for row in self._ended if row.number not in passed]
             self._passed, self._columns, self.born = passed, {}, uuid4().hex[:8]
-        self._take_note(bool(new))
+        self._take_note()
 
-    def _take_note(self, grown: bool) -> None:
+    def _take_note(self) -> None:
         """Read what the study keeps beside its trials, which other commands may have added to."""
         self.run = self.stored.run
         noted = self.stored.longer(), self.stored.trainings()
         if noted != self._noted:
             pairs = known(self.stored)
             self.longer, self.trust = {pair.number: pair for pair in pairs}, verdict(pairs) if pairs else None
-            self._noted, self.trainings, self.born, grown = noted, noted[1], uuid4().hex[:8], True
-        if grown and self.trained:
-            self._best = self.stored.best().number
+            self._noted, self.trainings, self.born = noted, noted[1], uuid4().hex[:8]
+        if self.trained and self._judged != (shown := (self.born, len(self.rows))):
+            self._best, self._judged = self.stored.best().number, shown
 
     def candidate(self, number: int) -> Candidate | None:
         """Everything that is known of a trial, or None when there is no such trial."""
@@ -238,7 +239,7 @@ def _row(candidate: Candidate, trial: FrozenTrial) -> Row:
 
 
 class Studies:
-    """Every study of some storages, by key, and a sentence for each storage that cannot be read."""
+    """Every study of some storages, by key, and a sentence for each storage or study that cannot be read."""
 
     def __init__(self, storages: Sequence[str]) -> None:
         self.storages = list(storages)
@@ -264,8 +265,9 @@ class Studies:
             if key in found:
                 try:
                     kept.append(found[key].refresh())
+                    self.problems.pop(key, None)
                 except Exception as error:  # a database fails in many ways, and its page must say so
-                    self.problems[found[key].stored.storage] = sentence(found[key].stored.storage, error)
+                    self._note(key, found[key].stored.storage, error)
         return kept
 
     def warm(self, keys: Sequence[str], patience: float = PATIENCE_S) -> list[str]:
@@ -278,13 +280,21 @@ class Studies:
             thread.start()
         for thread in begun:
             thread.join(max(0.0, until - time.monotonic()))
-        return [study.key for study in new if not study.read and study.stored.storage not in self.problems]
+        told = self.problems.keys()
+        return [s.key for s in new if not s.read and s.key not in told and s.stored.storage not in told]
 
     def _first(self, study: Study) -> None:
         try:
             study.refresh(wait=False)
         except Exception as error:  # as in get
-            self.problems[study.stored.storage] = sentence(study.stored.storage, error)
+            self._note(study.key, study.stored.storage, error)
+
+    def _note(self, key: str, storage: str, error: Exception) -> None:
+        """Keep what is wrong: with the study, where it says what it must not, or else with its storage."""
+        if isinstance(error, UserError | LanguageError):
+            self.problems[key] = f"{key} cannot be shown: {str(error).splitlines()[0]}."
+        else:
+            self.problems[storage] = sentence(storage, error)
 
     def _look_in(self, storage: str) -> None:
         try:
@@ -296,7 +306,7 @@ class Studies:
             for name in names:
                 key = name if len(self.storages) == 1 else f"{name} · {self.storages.index(storage) + 1}"
                 if key not in self._found:
-                    self._found[key] = Study(key, load(backend, name, storage))
+                    self._open(key, backend, name, storage)
             self.problems.pop(storage, None)
             if not names:
                 foreign = len(backend.get_all_studies())
@@ -305,3 +315,10 @@ class Studies:
         except Exception as error:  # as in get
             self._backends.pop(storage, None)
             self.problems[storage] = sentence(storage, error)
+
+    def _open(self, key: str, backend: RDBStorage, name: str, storage: str) -> None:
+        try:
+            self._found[key] = Study(key, load(backend, name, storage))
+            self.problems.pop(key, None)
+        except UserError as error:  # of one study: the others are shown
+            self._note(key, storage, error)
