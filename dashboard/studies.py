@@ -121,6 +121,18 @@ class Study:
         return f"{self.meta['space']}{f' within {budget}' if budget else ''}, on {self.meta['data']}"
 
     @property
+    def training(self) -> dict[str, Any]:
+        """What accuracies and costs depend on beside the network and the seed: alike in studies that compare."""
+        meta = self.meta
+        return {
+            "space": meta["space"],
+            "data": (meta["data"], meta.get("data_fingerprint")),
+            "recipe": {name: value for name, value in meta["recipe"].items() if name != "seed"},
+            "evaluator": meta.get("evaluator", "short"),
+            "deployment": (meta.get("resolution"), meta["in_channels"], meta["num_classes"]),
+        }
+
+    @property
     def limits(self) -> dict[str, float]:
         """The budget's limits by metric; none where it cannot be read."""
         try:
