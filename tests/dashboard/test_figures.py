@@ -15,7 +15,6 @@ from dashboard.figures import (
     importance,
     parallel,
     published,
-    spending,
     throughput,
 )
 from dashboard.studies import Row, Study
@@ -105,13 +104,6 @@ def test_every_network_of_the_papers_can_be_drawn(name: str) -> None:
     arch = zoo.find(name).arch
     drawing.plot(drawing.data(arch))
     assert str(arch.depth) in drawing.sentence(arch)
-
-
-def test_spending_is_all_flops_by_side() -> None:
-    found = spending.data({"a": ARCH, "b": ARCH.at(64)})
-    assert found.sides == (32, 16, 8, 1)
-    assert sum(values[0] for values in found.flops) == pytest.approx(cost(ARCH).flops / 1e6, abs=1e-3)
-    spending.plot(found)
 
 
 def test_what_matters_finds_the_choice_that_does() -> None:
