@@ -124,8 +124,9 @@ def patch(studies: Sequence[Study], seen: Any, metric: str) -> Patch:
                     trace[name] = value
                 elif value:
                     trace[name].extend(value)
-            if points.numbers and len(studies) == 1:
-                trace["showlegend"] = True
+            if points.numbers and kind in front.SHARED:
+                common = len(studies) * len(front.KINDS) + front.SHARED.index(kind)
+                change["data"][common if len(studies) > 1 else j]["showlegend"] = True
     return change
 
 
