@@ -32,23 +32,28 @@ pre { overflow-x: auto; background: #f6f7f9;
 
 def write(studies: Studies, names: Sequence[str] | None, page: Path | None, folder: Path | None) -> int:
     """Write the page, the figures or both; return the exit code of the command."""
-    found = studies.look()
-    missing = [name for name in names or () if name not in found]
-    if missing or not found:
-        told = " ".join(studies.problems.values()) or f"There is {', '.join(found)}."
-        raise UserError(f"a report needs studies that are there, but {', '.join(missing) or 'none'} is not. {told}")
-    chosen = studies.get(names or list(found))
+    studies.demand(names or ())
+    chosen = studies.get(names or list(studies.look()))
     drawn = figures(chosen)
-    if page:
-        page.write_text(document(chosen, drawn), encoding="utf-8")
-        print(page)
-    for name, (_, _, figure) in drawn.items() if folder else ():
-        assert folder is not None
-        folder.mkdir(parents=True, exist_ok=True)
+    try:
+        if page:
+            page.parent.mkdir(parents=True, exist_ok=True)
+            page.write_text(document(chosen, drawn), encoding="utf-8")
+            print(page)
+        if folder:
+            folder.mkdir(parents=True, exist_ok=True)
+            _draw(drawn, folder)
+    except OSError as error:
+        raise UserError(f"a report must be written, but {error.filename or page} says: {error.strerror}") from None
+    return 0
+
+
+def _draw(drawn: dict[str, tuple[str, str, Any]], folder: Path) -> None:
+    """Every figure as PNG."""
+    for name, (_, _, figure) in drawn.items():
         figure.update_layout(paper_bgcolor="white", plot_bgcolor="white", margin={"l": 64, "r": 32, "t": 64, "b": 64})
         write_figure(figure, folder / f"{name}.png")
         print(folder / f"{name}.png")
-    return 0
 
 
 def figures(studies: Sequence[Study]) -> dict[str, tuple[str, str, Any]]:

@@ -270,6 +270,14 @@ class Studies:
                 self._looked = time.monotonic()
             return dict(self._found)
 
+    def demand(self, keys: Sequence[str]) -> None:
+        """Raise `UserError` where there is no study of one of these keys, or none at all."""
+        found = self.look()
+        missing = [key for key in keys if key not in found]
+        if missing or not found:
+            told = " ".join(self.problems.values()) or f"There is {', '.join(found)}."
+            raise UserError(f"a study must be one that is there, but {', '.join(missing) or 'none'} is not. {told}")
+
     def get(self, keys: Sequence[str] | None) -> list[Study]:
         """The studies of some keys, refreshed; keys that no study has are passed over."""
         found, kept = self.look(), []
