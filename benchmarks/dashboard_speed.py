@@ -328,7 +328,7 @@ def fronts(seed: int, n: int) -> str:
     both: list[float] = []
     for _ in range(n):
         begin = time.perf_counter()
-        on, grown = front(accuracies, costs), history(accuracies, costs, 3e8)
+        on, grown = front(accuracies, costs), history(accuracies, costs, (0.0, 3e8))
         both.append(time.perf_counter() - begin)
     points = list(zip(accuracies.tolist(), costs.tolist(), strict=True))
     begin = time.perf_counter()

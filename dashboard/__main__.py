@@ -6,8 +6,9 @@ import argparse
 from pathlib import Path
 from secrets import token_urlsafe
 from threading import Thread
+from urllib.parse import urlencode
 
-from nas.cli import STORAGE, Help, add_blocks, positive, run
+from nas.cli import STORAGE, Help, add_blocks, run
 from nas.errors import UserError
 
 DESCRIPTION = """\
@@ -20,6 +21,14 @@ examples:
   python -m dashboard --storage sqlite:///results/nas.db --storage postgresql+psycopg://user@host/name
   python -m dashboard --export-html report.html     # a page that needs no server
 """
+LAST_PORT = 65535
+
+
+def port(text: str) -> int:
+    """A TCP port."""
+    if not text.isdecimal() or not 1 <= int(text) <= LAST_PORT:
+        raise argparse.ArgumentTypeError(f"a port is a whole number from 1 to {LAST_PORT}, but got {text!r}")
+    return int(text)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -28,10 +37,11 @@ def parser() -> argparse.ArgumentParser:
     about = "an Optuna storage, opened for reading only; may be given several times"
     result.add_argument("--storage", action="append", metavar="URL", help=f"{about} (default: {STORAGE})")
     add_blocks(result)
-    result.add_argument("--study", action="append", metavar="NAME", help="studies of a report (default: all there are)")
+    about = "what is shown at first, or what a report is of; may be given several times"
+    result.add_argument("--study", action="append", metavar="NAME", help=f"{about} (default: the latest, or all)")
     result.add_argument("--exports", type=Path, default=Path("results/exports"), metavar="DIR", help="where exports go")
     result.add_argument("--host", default="127.0.0.1", help="the address to bind to")
-    result.add_argument("--port", type=positive, default=8050, help="the port to bind to")
+    result.add_argument("--port", type=port, default=8050, help="the port to bind to")
     result.add_argument("--token", metavar="TEXT", help="what every request must bring (default: made for other hosts)")
     result.add_argument("--export-html", type=Path, metavar="FILE", help="write a self-contained report and end")
     result.add_argument("--image", type=Path, metavar="DIR", help="write every figure of the report as PNG and end")
@@ -43,6 +53,8 @@ def main(argv: list[str] | None = None) -> int:
     from dashboard.studies import Studies
 
     studies = Studies(args.storage or [STORAGE])
+    if args.study:
+        studies.demand(args.study)
     if args.export_html or args.image:
         from dashboard import report
 
@@ -61,7 +73,8 @@ def _serve(args: argparse.Namespace, studies: object) -> int:
     for ahead in (lambda: studies.get(list(studies.look())), lambda: prepare(app.server, token)):
         Thread(target=ahead, daemon=True).start()  # while the browser opens
     shown = f"[{args.host}]" if ":" in args.host else args.host
-    print(f"http://{shown}:{args.port}/{f'?token={token}' if token else ''}  (Ctrl-C ends)", flush=True)
+    query = urlencode([*([("token", token)] if token else []), *(("study", name) for name in args.study or ())])
+    print(f"http://{shown}:{args.port}/{f'?{query}' if query else ''}  (Ctrl-C ends)", flush=True)
     try:
         serve(app.server, args.host, args.port)
     except OSError as error:

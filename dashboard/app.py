@@ -14,6 +14,7 @@ from dashboard.loading import LeanDash
 from dashboard.parts import aria, candidate, empty, field
 from dashboard.site import Site
 from dashboard.studies import Studies, Study
+from nas.errors import UserError
 
 TICK_MS = 2000
 START = "python -m nas.search --budget 300MFLOPs --space mobile"
@@ -23,7 +24,7 @@ def create(studies: Studies, exports: Path, token: str = "") -> Dash:
     """The application on some studies. `token`: what every request must bring, or nothing."""
     app = LeanDash(
         __name__, title="nas-explorer", update_title="", suppress_callback_exceptions=True, serve_locally=True,
-        assets_folder=str(Path(__file__).parent / "assets"), add_log_handler=False,
+        assets_folder=str(Path(__file__).parent / "assets"), add_log_handler=False, on_error=_unanswered,
         meta_tags=[{"name": "viewport", "content": "width=device-width, initial-scale=1"}],
     )  # fmt: skip
     app.needed = {page.PATH: page.SCRIPTS for page in pages.pages()}
@@ -35,6 +36,12 @@ def create(studies: Studies, exports: Path, token: str = "") -> Dash:
         page.register(app, site)
     serving.guard(app.server, site, token)
     return app
+
+
+def _unanswered(error: Exception) -> None:
+    """A study that turned bad since it was read changes nothing on a page; with its next reading it is told."""
+    if not isinstance(error, UserError):
+        raise error
 
 
 def frame(known: list[str]) -> Any:
@@ -138,12 +145,10 @@ def linked(search: str | None) -> dict[str, Any] | None:
 
 
 def best(studies: list[Study]) -> dict[str, Any] | None:
-    """The most accurate network of the first study that has one: what is open before anything is chosen."""
+    """The best network of the first study that has one: what is open before anything is chosen."""
     for study in studies:
-        done = [row for row in study.rows if row.state == "complete"]
-        if done:
-            row = max(done, key=lambda row: (row.accuracy or 0, -row.cost.flops))
-            return {"study": study.key, "trial": row.number}
+        if study.best:
+            return {"study": study.key, "trial": study.best.number}
     return None
 
 

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.pareto import Pair
+
 Values = Sequence[float] | NDArray[np.float64]
 SAMPLE = 1_000
 
@@ -45,12 +47,14 @@ def _covered(heights: Values, rights: Values, costs: NDArray[np.float64]) -> NDA
     return reached
 
 
-def history(accuracies: Values, costs: Values, dearest: float) -> list[tuple[int, float]]:
-    """(how many points were in, hypervolume) each time it grew, from accuracy 0 up to the cost `dearest`."""
+def history(accuracies: Values, costs: Values, reference: Pair) -> list[tuple[int, float]]:
+    """(how many points were in, hypervolume) each time it grew, within the reference of `nas.pareto.hypervolume`."""
+    worst, dearest = reference
+    above = np.maximum(np.asarray(accuracies, dtype=float) - worst, 0.0)
     rights: list[float] = []  # costs of the front so far, ascending, and their accuracies
     heights: list[float] = []
     area, grown = 0.0, []
-    for i, accuracy, cost in _risen(accuracies, costs, dearest, rights, heights):
+    for i, accuracy, cost in _risen(above, costs, dearest, rights, heights):
         place = bisect_right(rights, cost)
         if place and heights[place - 1] >= accuracy:
             continue

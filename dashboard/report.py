@@ -9,7 +9,8 @@ from typing import Any
 
 from dashboard.figures import PLAIN, curves, drawing, front, hypervolume, importance
 from dashboard.metrics import percent
-from dashboard.studies import Row, Studies, Study
+from dashboard.parts import trusted
+from dashboard.studies import Studies, Study
 from nas.errors import UserError
 from nas.figures import write as write_figure
 from nas.words import short
@@ -31,65 +32,64 @@ pre { overflow-x: auto; background: #f6f7f9;
 
 def write(studies: Studies, names: Sequence[str] | None, page: Path | None, folder: Path | None) -> int:
     """Write the page, the figures or both; return the exit code of the command."""
-    found = studies.look()
-    missing = [name for name in names or () if name not in found]
-    if missing or not found:
-        told = " ".join(studies.problems.values()) or f"There is {', '.join(found)}."
-        raise UserError(f"a report needs studies that are there, but {', '.join(missing) or 'none'} is not. {told}")
-    chosen = studies.get(names or list(found))
+    studies.demand(names or ())
+    chosen = studies.get(names or list(studies.look()))
     drawn = figures(chosen)
-    if page:
-        page.write_text(document(chosen, drawn), encoding="utf-8")
-        print(page)
-    for name, (_, figure) in drawn.items() if folder else ():
-        assert folder is not None
-        folder.mkdir(parents=True, exist_ok=True)
-        figure.update_layout(paper_bgcolor="white", plot_bgcolor="white", margin={"l": 64, "r": 32, "t": 64, "b": 64})
-        write_figure(figure, folder / f"{name}.png")
-        print(folder / f"{name}.png")
+    try:
+        if page:
+            page.parent.mkdir(parents=True, exist_ok=True)
+            page.write_text(document(chosen, drawn), encoding="utf-8")
+            print(page)
+        if folder:
+            folder.mkdir(parents=True, exist_ok=True)
+            _draw(drawn, folder)
+    except OSError as error:
+        raise UserError(f"a report must be written, but {error.filename or page} says: {error.strerror}") from None
     return 0
 
 
-def figures(studies: Sequence[Study]) -> dict[str, tuple[str, Any]]:
-    """Every figure of the report: file name → (heading, figure)."""
+def _draw(drawn: dict[str, tuple[str, str, Any]], folder: Path) -> None:
+    """Every figure as PNG."""
+    for name, (_, _, figure) in drawn.items():
+        figure.update_layout(paper_bgcolor="white", plot_bgcolor="white", margin={"l": 64, "r": 32, "t": 64, "b": 64})
+        write_figure(figure, folder / f"{name}.png")
+        print(folder / f"{name}.png")
+
+
+def figures(studies: Sequence[Study]) -> dict[str, tuple[str, str, Any]]:
+    """Every figure of the report: file name → (heading, what it shows, figure)."""
     found = {
-        "front": ("Accuracy against FLOPs", front.plot(front.data(studies))),
-        "growth": ("Growth of the front", hypervolume.plot(hypervolume.data(studies))),
+        "front": ("Accuracy against FLOPs", "", front.plot(front.data(studies))),
+        "growth": ("Growth of the front", hypervolume.about(studies), hypervolume.plot(hypervolume.data(studies))),
     }
     for i, study in enumerate(studies):
-        row = best(study)
+        row = study.best
         if row is None:
             continue
         mark, meta = f"-{i + 1}" if len(studies) > 1 else "", study.meta
         blocks = drawing.data(row.arch, meta["in_channels"], meta["num_classes"])
-        found[f"best{mark}"] = (f"{study.name}: the best network, trial {row.number}", drawing.plot(blocks))
+        found[f"best{mark}"] = (f"{study.name}: the best network, trial {row.number}", "", drawing.plot(blocks))
         candidate = study.candidate(row.number)
         field = [c.curve for c in study.stored.candidates() if c.curve]
         if candidate and candidate.curve:
             shown = curves.plot(curves.data({f"trial {row.number}": candidate.curve}, field))
-            found[f"curve{mark}"] = (f"{study.name}: its learning curve", shown)
+            found[f"curve{mark}"] = (f"{study.name}: its learning curve", "", shown)
         choices = importance.data(study.rows)
         if choices:
-            found[f"matters{mark}"] = (f"{study.name}: what matters at equal FLOPs", importance.plot(choices))
+            found[f"matters{mark}"] = (f"{study.name}: what matters at equal FLOPs", "", importance.plot(choices))
     return found
 
 
-def best(study: Study) -> Row | None:
-    """The most accurate network, of equal ones the cheapest."""
-    columns = study.columns("flops")
-    return columns.rows[columns.front[-1]] if columns.front else None
-
-
-def document(studies: Sequence[Study], drawn: dict[str, tuple[str, Any]]) -> str:
+def document(studies: Sequence[Study], drawn: dict[str, tuple[str, str, Any]]) -> str:
     """The page, with plotly.js in it once."""
     title = escape(", ".join(study.name for study in studies))
     first = True
     parts = []
-    for heading, figure in drawn.values():
+    for heading, about, figure in drawn.values():
         body = figure.to_html(full_html=False, include_plotlyjs=first, include_mathjax=False, config=PLAIN)
-        parts.append(f"<section><h2>{escape(heading)}</h2>{body}</section>")
+        parts.append(f"<section><h2>{escape(heading)}</h2>{f'<p>{escape(about)}</p>' if about else ''}{body}</section>")
         first = False
-    tables = "".join(f"<section><h2>{escape(s.name)}: front</h2>{_table(s)}</section>" for s in studies)
+    tables = "".join(f"<section><h2>{escape(s.name)}: front</h2>{_table(s)}</section>{_trust(s)}" for s in studies)
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{STYLE}</style></head>\n'
@@ -110,5 +110,21 @@ def _table(study: Study) -> str:
             f"<tr><td>trial {row.number}</td>{''.join(f'<td>{n}</td>' for n in numbers)}</tr>"
             f'<tr><td colspan="5"><pre>{escape(str(row.arch))}</pre></td></tr>'
         )
-    heads = "".join(f"<th>{name}</th>" for name in ("Network", "Accuracy", "FLOPs", "MACs", "Params"))
-    return f'<div class="scroll"><table><thead><tr>{heads}</tr></thead><tbody>{"".join(cells)}</tbody></table></div>'
+    return _tabulated(("Network", "Accuracy", "FLOPs", "MACs", "Params"), cells)
+
+
+def _trust(study: Study) -> str:
+    """What became of the networks that were trained longer, the best first; nothing where none was."""
+    if not study.trust:
+        return ""
+    cells = [
+        f"<tr><td>trial {pair.number}</td><td>{percent(pair.short)}</td><td>{percent(pair.long)}</td></tr>"
+        for pair in trusted.ranked(study)
+    ]
+    said = f"<p>{escape(trusted.sentence(study))}.</p>"
+    return f"<section><h2>{escape(study.name)}: trust</h2>{said}{_tabulated(trusted.HEADS, cells)}</section>"
+
+
+def _tabulated(names: Sequence[str], rows: Sequence[str]) -> str:
+    heads = "".join(f"<th>{name}</th>" for name in names)
+    return f'<div class="scroll"><table><thead><tr>{heads}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'

@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from traceback import extract_tb
 from typing import Any
+from urllib.parse import urlencode
 
 import brotli
 from flask import Flask, Response, abort, redirect, request, send_file
@@ -48,7 +49,8 @@ def guard(server: Flask, site: Site, token: str = "") -> None:
         if hmac.compare_digest(request.cookies.get(COOKIE, "").encode(), token.encode()):
             return None
         if hmac.compare_digest(request.args.get("token", "").encode(), token.encode()):
-            answer = redirect(request.path)
+            kept = urlencode([(name, value) for name, value in request.args.items(multi=True) if name != "token"])
+            answer = redirect(f"{request.path}?{kept}" if kept else request.path)
             answer.set_cookie(COOKIE, token, httponly=True, samesite="Strict")
             return answer
         return abort(401, "this dashboard needs its token: open the address that it printed when it began")

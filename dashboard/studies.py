@@ -22,6 +22,7 @@ from nas.candidates import UNFINISHED, Candidate
 from nas.errors import UserError
 from nas.readonly import missing, open_readonly, sentence, shown
 from nas.store import Stored, load, study_names
+from nas.trust import Pair, Verdict, known, verdict
 from search_spaces.arch import Arch
 from search_spaces.budget import Budget
 from search_spaces.cost import Cost
@@ -83,10 +84,11 @@ def _columns(rows: list[Row], metric: str) -> Columns:
 class Study:
     """A study in memory. `rows` are its finished trials in the order they were seen.
 
-    That never changes, but where another trial goes on from one that stopped, which then stands for both: `born`
-    is another from then on, and pages draw anew.
+    That never changes, but where another trial goes on from one that stopped, which then stands for both, or where
+    networks were trained longer or in full: `born` is another from then on, and pages draw anew.
 
     `open` are the others. `run` is what the latest run said of its end: `trials` the study shall have, `until` when.
+    `longer` are the networks that were trained longer, by number; `trust` is how alike the two rankings are.
     """
 
     def __init__(self, key: str, stored: Stored) -> None:
@@ -94,6 +96,12 @@ class Study:
         self.rows: list[Row] = []
         self.open: list[Row] = []
         self.run: Mapping[str, Any] = {}
+        self.longer: Mapping[int, Pair] = {}
+        self.trust: Verdict | None = None
+        self.trainings: Mapping[str, Any] = {}
+        self._best: int | None = None
+        self._judged: tuple[str, int] | None = None
+        self._noted: tuple[list[Any], dict[str, Any]] = [], {}
         self._ended: list[Row] = []
         self._passed: set[int | None] = set()
         self._seen: set[int] = set()
@@ -111,6 +119,18 @@ class Study:
         """What was searched, how far and on what: `mobile within 300MFLOPs, on fashion-subset`."""
         budget = self.meta.get("budget")
         return f"{self.meta['space']}{f' within {budget}' if budget else ''}, on {self.meta['data']}"
+
+    @property
+    def training(self) -> dict[str, Any]:
+        """What accuracies and costs depend on beside the network and the seed: alike in studies that compare."""
+        meta = self.meta
+        return {
+            "space": meta["space"],
+            "data": (meta["data"], meta.get("data_fingerprint")),
+            "recipe": {name: value for name, value in meta["recipe"].items() if name != "seed"},
+            "evaluator": meta.get("evaluator", "short"),
+            "deployment": (meta.get("resolution"), meta["in_channels"], meta["num_classes"]),
+        }
 
     @property
     def limits(self) -> dict[str, float]:
@@ -131,6 +151,11 @@ class Study:
     def trained(self) -> list[Row]:
         """Trials that were trained in full, in order of their end."""
         return [row for row in self.rows if row.state == "complete"]
+
+    @property
+    def best(self) -> Row | None:
+        """The network that `--best` takes; None while there is none."""
+        return next((row for row in self.rows if row.number == self._best), None)
 
     @property
     def rungs(self) -> int:
@@ -162,7 +187,6 @@ class Study:
 
     def _take_up(self) -> None:
         rows = [_row(candidate, trial) for candidate, trial in self.stored.unread(self._seen)]
-        self.run = self.stored.run
         new = [row for row in rows if row.state in FINAL]
         new.sort(key=lambda row: (row.ended or 0.0, row.number))
         self._ended += new
@@ -175,6 +199,18 @@ class Study:
         else:
             self.rows = [row for row in self._ended if row.number not in passed]
             self._passed, self._columns, self.born = passed, {}, uuid4().hex[:8]
+        self._take_note()
+
+    def _take_note(self) -> None:
+        """Read what the study keeps beside its trials, which other commands may have added to."""
+        self.run = self.stored.run
+        noted = self.stored.longer(), self.stored.trainings()
+        if noted != self._noted:
+            pairs = known(self.stored)
+            self.longer, self.trust = {pair.number: pair for pair in pairs}, verdict(pairs) if pairs else None
+            self._noted, self.trainings, self.born = noted, noted[1], uuid4().hex[:8]
+        if self.trained and self._judged != (shown := (self.born, len(self.rows))):
+            self._best, self._judged = self.stored.best().number, shown
 
     def candidate(self, number: int) -> Candidate | None:
         """Everything that is known of a trial, or None when there is no such trial."""
@@ -215,7 +251,7 @@ def _row(candidate: Candidate, trial: FrozenTrial) -> Row:
 
 
 class Studies:
-    """Every study of some storages, by key, and a sentence for each storage that cannot be read."""
+    """Every study of some storages, by key, and a sentence for each storage or study that cannot be read."""
 
     def __init__(self, storages: Sequence[str]) -> None:
         self.storages = list(storages)
@@ -234,6 +270,14 @@ class Studies:
                 self._looked = time.monotonic()
             return dict(self._found)
 
+    def demand(self, keys: Sequence[str]) -> None:
+        """Raise `UserError` where there is no study of one of these keys, or none at all."""
+        found = self.look()
+        missing = [key for key in keys if key not in found]
+        if missing or not found:
+            told = " ".join(self.problems.values()) or f"There is {', '.join(found)}."
+            raise UserError(f"a study must be one that is there, but {', '.join(missing) or 'none'} is not. {told}")
+
     def get(self, keys: Sequence[str] | None) -> list[Study]:
         """The studies of some keys, refreshed; keys that no study has are passed over."""
         found, kept = self.look(), []
@@ -241,8 +285,9 @@ class Studies:
             if key in found:
                 try:
                     kept.append(found[key].refresh())
+                    self.problems.pop(key, None)
                 except Exception as error:  # a database fails in many ways, and its page must say so
-                    self.problems[found[key].stored.storage] = sentence(found[key].stored.storage, error)
+                    self._note(key, found[key].stored.storage, error)
         return kept
 
     def warm(self, keys: Sequence[str], patience: float = PATIENCE_S) -> list[str]:
@@ -255,13 +300,21 @@ class Studies:
             thread.start()
         for thread in begun:
             thread.join(max(0.0, until - time.monotonic()))
-        return [study.key for study in new if not study.read and study.stored.storage not in self.problems]
+        told = self.problems.keys()
+        return [s.key for s in new if not s.read and s.key not in told and s.stored.storage not in told]
 
     def _first(self, study: Study) -> None:
         try:
             study.refresh(wait=False)
         except Exception as error:  # as in get
-            self.problems[study.stored.storage] = sentence(study.stored.storage, error)
+            self._note(study.key, study.stored.storage, error)
+
+    def _note(self, key: str, storage: str, error: Exception) -> None:
+        """Keep what is wrong: with the study, where it says what it must not, or else with its storage."""
+        if isinstance(error, UserError | LanguageError):
+            self.problems[key] = f"{key} cannot be shown: {str(error).splitlines()[0]}."
+        else:
+            self.problems[storage] = sentence(storage, error)
 
     def _look_in(self, storage: str) -> None:
         try:
@@ -273,7 +326,7 @@ class Studies:
             for name in names:
                 key = name if len(self.storages) == 1 else f"{name} · {self.storages.index(storage) + 1}"
                 if key not in self._found:
-                    self._found[key] = Study(key, load(backend, name, storage))
+                    self._open(key, backend, name, storage)
             self.problems.pop(storage, None)
             if not names:
                 foreign = len(backend.get_all_studies())
@@ -282,3 +335,10 @@ class Studies:
         except Exception as error:  # as in get
             self._backends.pop(storage, None)
             self.problems[storage] = sentence(storage, error)
+
+    def _open(self, key: str, backend: RDBStorage, name: str, storage: str) -> None:
+        try:
+            self._found[key] = Study(key, load(backend, name, storage))
+            self.problems.pop(key, None)
+        except UserError as error:  # of one study: the others are shown
+            self._note(key, storage, error)

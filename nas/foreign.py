@@ -6,6 +6,7 @@ Everything in it is text and numbers, and nothing of it is run; what is of the w
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from math import inf
 from typing import Any
 
 from nas.errors import UserError
@@ -50,6 +51,16 @@ def _points(*names: str) -> Callable[[object], bool]:
 
 def _optional(rule: Callable[[object], bool]) -> Callable[[object], bool]:
     return lambda value: value is None or rule(value)
+
+
+def _longer(value: object) -> bool:
+    return (
+        isinstance(value, dict)
+        and set(value) == LONGER
+        and _named_numbers(value)
+        and _whole(value["number"])
+        and 0 <= value["long"] <= 1
+    )
 
 
 def _worker(value: object) -> bool:
@@ -102,7 +113,7 @@ TRIAL: Rules = {
     "seed": (_optional(_whole), "a whole number"),
     "pixels": (_optional(_count(MOST)), f"a whole number from 1 to {MOST}"),
     "before_s": (_optional(_number), "seconds"),
-    "latency_ms": NUMBER,
+    "latency_ms": (lambda value: _number(value) and 0 < value < inf, "a number above 0"),  # type: ignore[operator]
     "retry_of": (_whole, "a trial's number"),
     "promotes": (_whole, "a trial's number"),
     "from": (_whole, "a trial's number"),
@@ -121,10 +132,7 @@ TRAINING: Rules = {
     "runs": (_points("seed", "accuracy", "test_accuracy", "seconds"), "runs of seed, accuracies and seconds"),
 }
 NOTES: Rules = {
-    "longer": (
-        lambda value: isinstance(value, dict) and set(value) == LONGER and _named_numbers(value),
-        "a number, accuracy, samples and seconds",
-    ),
+    "longer": (_longer, "a trial's number, its accuracy from 0 to 1, samples and seconds"),
     "limits": (
         lambda value: isinstance(value, dict) and all(value[name] is None or _number(value[name]) for name in value),
         "trials and times",

@@ -10,7 +10,6 @@ import logging
 import warnings
 from collections.abc import Container
 from contextlib import suppress
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 META = "nas"
+TRAINED = "trained:"  # before an architecture's text: what final training said of it
 SCHEMA = 1  # of what a study keeps; raised when an older release could no longer read it rightly
 RESULTS = Path("results")  # as nas.cli.STORAGE says it
 SQLITE = "sqlite:///"
@@ -55,9 +55,7 @@ class Stored:
 
     def __init__(self, study: optuna.Study, storage: str) -> None:
         self.study, self.storage, self.name = study, storage, study.study_name
-        attrs = study.user_attrs
-        self.meta = check_study(self.name, attrs[META])
-        check_notes(self.name, attrs)
+        self.meta = check_study(self.name, self.notes[META])
         if (schema := self.meta.get("schema", 0)) > SCHEMA:
             raise UserError(
                 f"a study must be of schema {SCHEMA} or older, but {self.name} has {schema}: "
@@ -86,9 +84,12 @@ class Stored:
                 writable_folder(recorded)
         writable_folder(recorded if recorded.exists() else self.here)
 
-    @cached_property
-    def _trained(self) -> dict[str, Any]:
-        return {k: v for k, v in self.study.user_attrs.items() if k.startswith("trained:")}
+    @property
+    def notes(self) -> dict[str, Any]:
+        """What the study keeps beside its trials; checked each time, for other processes write there."""
+        attrs = self.study.user_attrs
+        check_notes(self.name, attrs)
+        return attrs
 
     def candidates(self) -> list[Candidate]:
         """Every trial that took up an architecture, in order; of those of one candidate the last."""
@@ -145,13 +146,15 @@ class Stored:
 
     def note_training(self, arch: Arch, report: dict[str, Any]) -> None:
         """Keep what final training said of an architecture."""
-        self.study.set_user_attr(f"trained:{arch}", report)
-        self.__dict__.pop("_trained", None)
+        self.study.set_user_attr(f"{TRAINED}{arch}", report)
 
     def training_of(self, arch: Arch) -> dict[str, Any] | None:
         """What final training said of an architecture, if it was trained."""
-        report: dict[str, Any] | None = self._trained.get(f"trained:{arch}")
-        return report
+        return self.trainings().get(str(arch))
+
+    def trainings(self) -> dict[str, dict[str, Any]]:
+        """What `note_training` kept, by the architecture's text."""
+        return {key.removeprefix(TRAINED): row for key, row in self.notes.items() if key.startswith(TRAINED)}
 
     def note_longer(self, row: dict[str, Any]) -> None:
         """Keep what training for longer said of a candidate: its number, accuracy (`long`), samples, seconds."""
@@ -159,7 +162,7 @@ class Stored:
 
     def longer(self, samples: int | None = None) -> list[dict[str, Any]]:
         """What `note_longer` kept, by number, of trainings on so many `samples`: the most that any saw, unless told."""
-        rows = [row for key, row in self.study.user_attrs.items() if key.startswith("longer:")]
+        rows = [row for key, row in self.notes.items() if key.startswith("longer:")]
         wanted = max((row["samples"] for row in rows), default=0) if samples is None else samples
         return sorted((row for row in rows if row["samples"] == wanted), key=lambda row: int(row["number"]))
 
@@ -180,12 +183,7 @@ class Stored:
     @property
     def run(self) -> dict[str, Any]:
         """What the latest run said of its end: `trials` that the study shall have, `until` when; or nothing."""
-        return self.study.user_attrs.get("limits") or {}
-
-    @property
-    def fully_trained(self) -> bool:
-        """Whether `nas.train` trained any of its networks."""
-        return any(name.startswith("trained:") for name in self.study.user_attrs)
+        return self.notes.get("limits") or {}
 
     @property
     def made(self) -> int:

@@ -9,10 +9,21 @@ let shown = null;  // path of the page that stands there, or will
 function script(name, address) {
   begun[name] ??= new Promise((done, failed) => {
     const tag = Object.assign(document.createElement("script"), { src: address, onload: done });
-    tag.onerror = () => failed(new Error(`${address} cannot be loaded`));
+    tag.onerror = () => {
+      delete begun[name];  // to be asked for again
+      failed(new Error(`${address} cannot be loaded`));
+    };
     document.head.append(tag);
   });
   return begun[name];
+}
+
+/** Says on the page that a script of it did not come; the next visit asks for it again. */
+function unloaded() {
+  shown = null;
+  const children = "A script of this page could not be loaded. Is the dashboard still running? Then reload the page.";
+  const said = { namespace: "dash_html_components", type: "Div", props: { children, className: "problem", role: "alert" } };
+  window.dash_clientside.set_props("content", { children: said });
 }
 
 window.dash_clientside = window.dash_clientside || {};
@@ -21,13 +32,19 @@ window.dash_clientside.dashboard = {
    * Loads what a page needs, then gives its path on, once, for the page to be put there. It waits for the studies
    * that are shown to be known: a menu forgets a kept choice that it does not offer at first.
    */
-  async load(path, version) {
+  async load(address, version) {
+    const path = `/${(address || "").replace(/^\/+|\/+$/g, "")}`;
     if (!version || path === shown) return window.dash_clientside.no_update;
     shown = path;
     const { scripts, pages } = JSON.parse(document.getElementById("loading").textContent);
     const needed = (pages[path] || []).filter((name) => !(name === "basic" && begun.plotly));
-    await Promise.all(needed.map((name) => script(name, scripts[name])));
-    return path;
+    try {
+      await Promise.all(needed.map((name) => script(name, scripts[name])));
+    } catch {
+      if (shown === path) unloaded();
+      return window.dash_clientside.no_update;
+    }
+    return shown === path ? path : window.dash_clientside.no_update;
   },
 
   /** What stands in a field for text once half a second has passed without a key. */

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import log10
+from math import ceil, floor, log10
 from typing import Any
 
-from dashboard.figures import BLUE, DOTS, GREY, PALETTE, RED, figure, published
+from dashboard.figures import BLUE, GREY, PALETTE, RED, RING, TEXT, figure, published
 from dashboard.metrics import COSTS, significant
 from dashboard.studies import Row, Study
 
-KINDS = ("trained", "front", "stopped", "failed", "final")
+NAMES = {
+    "trained": "dominated", "front": "Pareto front", "stopped": "stopped early", "failed": "failed",
+    "final": "fully trained (test)", "longer": "trained longer",
+}  # fmt: skip
+KINDS = tuple(NAMES)
 """Traces of a study, in this order: trace `i * len(KINDS) + j` is kind j of study i."""
+SHARED = tuple(kind for kind in KINDS if kind != "front")
+"""Kinds that several studies have one legend for: traces of their own, after those of the studies."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +32,10 @@ class Points:
 
 @dataclass(frozen=True)
 class Layer:
-    """A study on the figure. `seen` rows are in it; `spread` is of `final`, over its seeds."""
+    """A study on the figure. `seen` rows are in it; `spread` is of `final`, over its seeds.
+
+    `longer` are among `trained`; `after` is what longer training said of them, in percent.
+    """
 
     name: str
     key: str
@@ -37,6 +46,8 @@ class Layer:
     failed: Points
     final: Points
     spread: tuple[float, ...]
+    longer: Points
+    after: tuple[float, ...]
     limit: float | None
 
 
@@ -63,14 +74,16 @@ def layer(study: Study, metric: str, since: int = 0) -> Layer:
     new = [r for r in rows[since:] if r.metric(metric) is not None]
     floor = 100 * float(min(columns.accuracies, default=0.0))
     limit = study.limits.get(metric)
-    final, spread = _final(study, trained, metric)
+    longer = [r for r in trained if r.number in study.longer]
     return Layer(
         study.name, study.key, len(rows),
         _points([r for r in new if r.state == "complete"], metric),
         _points([trained[i] for i in columns.front], metric),
         _points([r for r in new if r.state == "stopped" and r.accuracy is not None], metric),
         _points([r for r in new if r.state == "failed"], metric, floor),
-        final, spread, limit / COSTS[metric].scale if limit else None,
+        *_final(study, trained, metric),
+        _points(longer, metric), tuple(round(100 * study.longer[r.number].long, 2) for r in longer),
+        limit / COSTS[metric].scale if limit else None,
     )  # fmt: skip
 
 
@@ -85,9 +98,8 @@ def _points(rows: Sequence[Row], metric: str, accuracy: float | None = None) -> 
 
 def _final(study: Study, rows: Sequence[Row], metric: str) -> tuple[Points, tuple[float, ...]]:
     """Test accuracies after `nas.train`, with their spread over seeds."""
-    asked = rows if study.stored.fully_trained else ()
-    reports = {str(row.arch): (row, study.stored.training_of(row.arch)) for row in asked}
-    found = [(row, report) for row, report in reports.values() if report]
+    asked = {str(row.arch): row for row in rows} if study.trainings else {}
+    found = [(row, study.trainings[text]) for text, row in asked.items() if text in study.trainings]
     points = _points([row for row, _ in found], metric)
     tests = tuple(round(100 * report["test_accuracy"], 2) for _, report in found)
     return Points(points.numbers, points.costs, tests), tuple(100 * r.get("test_std", 0.0) for _, r in found)
@@ -99,6 +111,7 @@ def plot(front: Front, selected: Sequence[tuple[int, ...]] = ()) -> Any:
     traces: list[dict[str, Any]] = []
     for i, one in enumerate(front.layers):
         traces += _layer(one, i, several, front.metric, selected[i] if i < len(selected) else ())
+    traces += _legend(front.layers) if several else []
     metric, limits = COSTS[front.metric], _range(front)
     traces += published.traces(front.families, front.metric, limits)
     drawn = figure(*traces, margin={"l": 8, "r": 12, "t": 36, "b": 72 if front.families else 8})
@@ -114,60 +127,67 @@ def plot(front: Front, selected: Sequence[tuple[int, ...]] = ()) -> Any:
             "title": {"text": "ImageNet top-1 (%), published"}},
             legend2={"orientation": "h", "x": 0, "y": -0.16, "yanchor": "top", "font": {"size": 11}},
         )  # fmt: skip
+    if limits:
+        drawn.update_xaxes(tickvals=_ticks(*limits))
     drawn.update_xaxes(tickangle=0, tickfont_size=11)
     return drawn
 
 
 def _layer(one: Layer, i: int, several: bool, metric: str, selected: tuple[int, ...]) -> list[dict[str, Any]]:
-    """The five traces of a study, in the order of `KINDS`."""
+    """The traces of a study, in the order of `KINDS`."""
     color = PALETTE[i % len(PALETTE)] if several else BLUE
-    faint = _alpha(color, 0.35) if several else DOTS
-    trained = _trace(one, i, one.trained, "dominated", metric, not several, color=faint, size=7)
+    traces = {kind: _trace(one, i, kind, several, metric) for kind in KINDS}
+    for kind, trace in traces.items():
+        trace["marker"] = _marker(kind, color, color if several else RING)
     if selected:
         picked = set(selected)
-        trained |= {"selectedpoints": [n for n, number in enumerate(one.trained.numbers) if number in picked]}
-        trained |= {"selected": {"marker": {"color": RED, "size": 10}}, "unselected": {"marker": {"opacity": 0.3}}}
-    stair = _trace(one, i, one.front, one.name if several else "Pareto front", metric, True, color=color, size=10)
-    stair |= {"mode": "lines+markers", "line": {"shape": "hv", "width": 2, "color": color}}
-    stopped = _trace(
-        one, i, one.stopped, "stopped early", metric, not several, color=faint, size=8, symbol="triangle-down-open"
-    )
-    failed = _trace(
-        one, i, one.failed, "failed", metric, not several, color=_alpha(RED, 0.7), size=7, symbol="x-thin-open"
-    )
-    failed["hovertemplate"] = "trial %{customdata}: failed<br>%{x:.4g} " + COSTS[metric].unit + "<extra></extra>"
-    final = _trace(one, i, one.final, "fully trained (test)", metric, True, color=color, size=10, symbol="diamond-open")
-    final["error_y"] = {
-        "type": "data",
-        "array": list(one.spread),
-        "visible": any(one.spread),
-        "color": color,
-        "width": 4,
-    }
-    return [trained, stair, stopped, failed, final]
+        places = [n for n, number in enumerate(one.trained.numbers) if number in picked]
+        chosen = {"size": 10} if several else {"size": 10, "color": RED}
+        traces["trained"] |= {"selectedpoints": places, "selected": {"marker": chosen}}
+        traces["trained"] |= {"unselected": {"marker": {"opacity": 0.3}}}
+    traces["front"] |= {"mode": "lines+markers", "line": {"shape": "hv", "width": 2, "color": color}}
+    spread = {"type": "data", "array": list(one.spread), "visible": any(one.spread), "color": color, "width": 4}
+    traces["final"]["error_y"] = spread
+    traces["longer"]["text"] = [f"{after:.2f} % trained longer" for after in one.after]
+    return list(traces.values())
 
 
-def _trace(
-    one: Layer,
-    i: int,
-    points: Points,
-    name: str,
-    metric: str,
-    legend: bool,
-    *,
-    color: str,
-    size: int,
-    symbol: str = "circle",
-) -> dict[str, Any]:
+def _trace(one: Layer, i: int, kind: str, several: bool, metric: str) -> dict[str, Any]:
+    points: Points = getattr(one, kind)
+    own = kind == "front"  # of several studies each has a stair of its own in the legend, and the rest in common
+    name = one.name if own and several else NAMES[kind]
+    accuracy = {"failed": "failed", "longer": "%{y:.2f} %, %{text}"}.get(kind, "%{y:.2f} %")
     return {
-        "type": "scatter", "mode": "markers", "name": name, "legendgroup": f"{i}{name}",
+        "type": "scatter", "mode": "markers", "name": name, "legendgroup": f"{i}{name}" if own else name,
         "x": list(points.costs), "y": list(points.accuracies),
         "customdata": [f"{i}:{number}" for number in points.numbers],
-        "showlegend": legend and bool(points.numbers),
-        "marker": {"color": color, "size": size, "symbol": symbol, "line": {"width": 1.5 if "open" in symbol else 0}},
-        "hovertemplate": f"{one.name}<br>trial %{{customdata}}: %{{y:.2f}} %<br>%{{x:.4g}} {COSTS[metric].unit} "
+        "showlegend": (own or not several) and bool(points.numbers),
+        "hovertemplate": f"{one.name}<br>trial %{{customdata}}: {accuracy}<br>%{{x:.4g}} {COSTS[metric].unit} "
         f"{COSTS[metric].label}<extra></extra>",
     }  # fmt: skip
+
+
+def _marker(kind: str, color: str, dots: str) -> dict[str, Any]:
+    """How a kind is drawn; `color` is the study's, `dots` that of those off the front."""
+    own, size, symbol = {
+        "trained": (_alpha(dots, 0.4), 7, "circle"), "front": (color, 10, "circle"),
+        "stopped": (dots, 8, "triangle-down-open"), "failed": (TEXT, 7, "x-thin-open"),
+        "final": (color, 10, "diamond-open"), "longer": (TEXT, 15, "circle-open"),
+    }[kind]  # fmt: skip
+    line = {"width": 1, "color": dots} if kind == "trained" else {"width": 1.5 if "open" in symbol else 0}
+    return {"color": own, "size": size, "symbol": symbol, "line": line}
+
+
+def _legend(layers: Sequence[Layer]) -> list[dict[str, Any]]:
+    """What the marks of several studies mean: a trace without points for each of `SHARED`, in no study's colour."""
+    return [
+        {
+            "type": "scatter", "mode": "markers", "name": NAMES[kind], "legendgroup": NAMES[kind], "x": [None],
+            "y": [None], "marker": _marker(kind, TEXT, TEXT), "hoverinfo": "skip",
+            "showlegend": any(getattr(one, kind).numbers for one in layers),
+        }
+        for kind in SHARED
+    ]  # fmt: skip
 
 
 def _range(front: Front) -> list[float] | None:
@@ -177,6 +197,12 @@ def _range(front: Front) -> list[float] | None:
     if not costs or not front.families:
         return None
     return [log10(min(costs) * 0.5), log10(max(costs) * 2)]
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Numbers evenly apart on a logarithmic axis: plotly's own, evenly apart in number, overlap on a phone."""
+    every = (digit * 10.0**power for power in range(floor(low), ceil(high)) for digit in (1, 1.5, 2, 3, 5, 7))
+    return [value for value in every if low <= log10(value) <= high]
 
 
 def _budget(drawn: Any, limit: float, unit: str) -> None:

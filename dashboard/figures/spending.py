@@ -1,37 +1,60 @@
-"""Where networks spend: their FLOPs by the resolution of the map, side by side."""
+"""Where networks spend: their FLOPs by how far the map has shrunk, side by side."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import log2
 from typing import Any
 
-from dashboard.figures import figure
+from dashboard.figures import GREY, figure
 from search_spaces import Arch, ledger
 
-SHADES = ("#2f5fb3", "#4a82d4", "#7aa5e3", "#a9c6ee", "#8d98a5", "#b4bdc7", "#d3d9df")
+HEAD = 0
+"""In place of a stride: the head, whose map is 1 px."""
+SHADES = {
+    1: "#1d3b73",
+    2: "#2f5fb3",
+    4: "#4a82d4",
+    8: "#7aa5e3",
+    16: "#a9c6ee",
+    32: "#c9d8ec",
+    64: "#dfe7f1",
+    HEAD: GREY,
+}
 
 
 @dataclass(frozen=True)
 class Spending:
-    """FLOPs in millions of each network (columns) at each side of the output map (rows), largest map first."""
+    """FLOPs in millions of each network (columns) at each stride (rows), the largest map first.
+
+    A stride is by how much a map's side is smaller than the input's, rounded to a power of two; `sides` are the maps'.
+    """
 
     names: tuple[str, ...]
-    sides: tuple[int, ...]
+    strides: tuple[int, ...]
     flops: tuple[tuple[float, ...], ...]
+    sides: tuple[tuple[str, ...], ...]
 
 
 def data(networks: Mapping[str, Arch], in_channels: int = 3, num_classes: int = 1000) -> Spending:
     """Read networks; a head counts at its own map, 1 px."""
-    found: dict[str, dict[int, float]] = {}
-    for name, arch in networks.items():
-        by_side = found.setdefault(name, {})
-        for row in ledger(arch, in_channels, num_classes):
-            side = max(1, row.output.height)
-            by_side[side] = by_side.get(side, 0.0) + row.cost.flops / 1e6
-    sides = tuple(sorted({side for by in found.values() for side in by}, reverse=True))
-    rows = tuple(tuple(round(by.get(side, 0.0), 4) for by in found.values()) for side in sides)
-    return Spending(tuple(found), sides, rows)
+    found = [_by_stride(arch, in_channels, num_classes) for arch in networks.values()]
+    strides = sorted({stride for by in found for stride in by}, key=lambda stride: stride or max(SHADES) + 1)
+    flops = tuple(tuple(round(sum(by[stride].values()), 4) for by in found) for stride in strides)
+    sides = tuple(tuple(", ".join(f"{side}²" for side in by[stride]) + " px" for by in found) for stride in strides)
+    return Spending(tuple(networks), tuple(strides), flops, sides)
+
+
+def _by_stride(arch: Arch, in_channels: int, num_classes: int) -> dict[int, dict[int, float]]:
+    """FLOPs in millions by stride and side."""
+    found: dict[int, dict[int, float]] = defaultdict(dict)
+    for row in ledger(arch, in_channels, num_classes):
+        side = max(1, row.output.height)
+        stride = min(max(SHADES), 2 ** max(0, round(log2(arch.resolution / side)))) if side > 1 else HEAD
+        found[stride][side] = found[stride].get(side, 0.0) + row.cost.flops / 1e6
+    return found
 
 
 def plot(spending: Spending) -> Any:
@@ -39,15 +62,15 @@ def plot(spending: Spending) -> Any:
     drawn = figure(
         *(
             {
-                "type": "bar", "orientation": "h", "name": f"{side}² px" if side > 1 else "head",
-                "y": list(spending.names), "x": list(values), "marker": {"color": SHADES[min(i, len(SHADES) - 1)]},
-                "hovertemplate": "%{x:.4g} M FLOPs at " + f"{side}² px<extra>%{{y}}</extra>",
+                "type": "bar", "orientation": "h", "name": f"1/{stride}" if stride else "head", "customdata": sides,
+                "y": list(spending.names), "x": list(values), "marker": {"color": SHADES[stride]},
+                "hovertemplate": "%{x:.4g} M FLOPs at %{customdata}<extra>%{y}</extra>",
             }
-            for i, (side, values) in enumerate(zip(spending.sides, spending.flops, strict=True))
+            for stride, values, sides in zip(spending.strides, spending.flops, spending.sides, strict=True)
         ),
         barmode="stack", bargap=0.4, dragmode=False, height=130 + 44 * len(spending.names),
         legend={"traceorder": "normal"},
     )  # fmt: skip
-    drawn.update_xaxes(title_text="FLOPs (millions) by side of the map")
+    drawn.update_xaxes(title_text="FLOPs (millions)")
     drawn.update_yaxes(autorange="reversed", showgrid=False)
     return drawn

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from dashboard.figures import BLUE, RED, figure
 from dashboard.studies import Row
 
 BARS = 24
+IDLE_S = 60.0  # without any trial that count as searching; what is longer is a pause
 
 
 @dataclass(frozen=True)
@@ -23,28 +25,41 @@ class Pace:
 
 def data(rows: Sequence[Row]) -> Pace:
     """Count the ends of trials; pauses between runs of a search are left out."""
-    ended = sorted((r for r in rows if r.ended is not None), key=lambda r: r.ended or 0)
+    ended = _ended(rows)
     if not ended:
         return Pace(1.0, (), ())
-    clock, at, before = 0.0, [], ended[0].begun or ended[0].ended or 0.0
-    for row in ended:
-        end = row.ended or 0.0
-        clock += max(0.0, min(end - before, 3 * (row.seconds or 60.0) + 60.0))
-        before = max(before, end)
-        at.append(clock)
-    width = max(clock, 1.0) / min(BARS, max(1, len(ended) // 2))
     bars = min(BARS, max(1, len(ended) // 2))
+    width = max(ended[-1][0], 1.0) / bars
     good, failed = [0] * bars, [0] * bars
-    for row, when in zip(ended, at, strict=True):
+    for when, row in ended:
         place = min(bars - 1, int(when / width))
         (failed if row.state == "failed" else good)[place] += 1
     return Pace(round(width / 60, 3), tuple(good), tuple(failed))
 
 
+def _ended(rows: Sequence[Row]) -> list[tuple[float, Row]]:
+    """The trials in the order of their ends, with how many seconds had been searched by then, pauses left out."""
+    spans = sorted((r.ended if r.begun is None else r.begun, r.ended) for r in rows if r.ended is not None)
+    begins: list[float] = []
+    cuts: list[float] = []
+    cut = until = 0.0
+    for begun, end in spans:
+        cut += max(0.0, begun - until - IDLE_S) if begins else begun
+        begins.append(begun)
+        cuts.append(cut)
+        until = max(until, end)
+    times = [(r.ended - cuts[bisect_right(begins, r.ended) - 1], r) for r in rows if r.ended is not None]
+    return sorted(times, key=lambda one: one[0])
+
+
 def hourly(rows: Sequence[Row], last: int = 20) -> float | None:
-    """Trials an hour, of the last few."""
-    times = [r.seconds for r in rows if r.seconds][-last:]
-    return 3600 * len(times) / sum(times) if times and sum(times) else None
+    """Trials an hour, of the last few: as many as ended over the time that passed, however many workers there were."""
+    times = [when for when, _ in _ended(rows)]
+    if not times:
+        return None
+    since = times[-last - 1] if len(times) > last else 0.0
+    passed = times[-1] - since
+    return 3600 * sum(when > since for when in times) / passed if passed else None
 
 
 def plot(pace: Pace) -> Any:

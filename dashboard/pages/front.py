@@ -10,7 +10,7 @@ from dash import Dash, Input, Output, Patch, State, ctx, dcc, html, no_update
 from dashboard.figures import front, hypervolume
 from dashboard.loading import BASIC
 from dashboard.metrics import COSTS, percent
-from dashboard.parts import candidate, card, choice, empty, graph, pick, table
+from dashboard.parts import best, candidate, card, choice, empty, graph, pick, table, trusted
 from dashboard.site import Site
 from dashboard.studies import Study
 from nas.words import short
@@ -37,8 +37,10 @@ def layout(studies: Sequence[Study]) -> Any:
             candidate.place(),
             card("On the front", html.Div(id="front-list"),
             about="No other trained network is both cheaper and better."),
+            card("How far to trust it", html.Div(id="front-trust"), name="front-trust-card",
+            about="Some networks are trained longer to see whether short training ranks them alike."),
             card("Growth", graph("front-growth", "Hypervolume by the number of trained networks", "300px"),
-                 about="Hypervolume of the front after each trained network: what is flat has stopped finding."),
+                 about=html.Span(id="front-growth-about")),
             dcc.Store(id="front-seen"),
         ],
         className="page split",
@@ -68,13 +70,20 @@ def register(app: Dash, site: Site) -> None:
         Output("front-figure-said", "children"),
         Output("front-list", "children"),
         Output("front-growth", "figure"),
+        Output("front-growth-about", "children"),
         Input("version", "data"),
         Input("front-metric", "value"),
     )
     def tell(version: Any, metric: str) -> Any:
         studies = site.chosen(version)
         said = " ".join(sentence(s, metric) for s in studies)
-        return about(studies), said, listing(studies, metric), hypervolume.plot(hypervolume.data(studies, metric))
+        grown = hypervolume.plot(hypervolume.data(studies, metric)), hypervolume.about(studies, metric)
+        return about(studies), said, listing(studies, metric), *grown
+
+    @app.callback(Output("front-trust", "children"), Output("front-trust-card", "style"), Input("version", "data"))
+    def judge(version: Any) -> Any:
+        found = trusted.shown(site.chosen(version))
+        return found, {} if found else {"display": "none"}
 
     @app.callback(
         Output("picked", "data", allow_duplicate=True),
@@ -111,12 +120,13 @@ def patch(studies: Sequence[Study], seen: Any, metric: str) -> Patch:
                 "customdata": [f"{i}:{n}" for n in points.numbers]
             }  # fmt: skip
             for name, value in values.items():
-                if kind in ("front", "final"):
+                if kind in ("front", "final", "longer"):
                     trace[name] = value
                 elif value:
                     trace[name].extend(value)
-            if points.numbers and len(studies) == 1:
-                trace["showlegend"] = True
+            if points.numbers and kind in front.SHARED:
+                common = len(studies) * len(front.KINDS) + front.SHARED.index(kind)
+                change["data"][common if len(studies) > 1 else j]["showlegend"] = True
     return change
 
 
@@ -162,8 +172,11 @@ def sentence(study: Study, metric: str) -> str:
     points = front.layer(study, metric, since=len(study.rows)).front
     if not points.numbers:
         return f"{study.name} has no trained network yet."
-    best = f"{points.accuracies[-1]:.2f} % at {points.costs[-1]:.4g} {COSTS[metric].unit} {COSTS[metric].label}"
-    return f"{study.name}: {len(points.numbers)} networks on the front, the best {best}, trial {points.numbers[-1]}."
+    most = f"{points.accuracies[-1]:.2f} % at {points.costs[-1]:.4g} {COSTS[metric].unit} {COSTS[metric].label}"
+    said = f"{len(points.numbers)} networks on the front, the most accurate {most}, trial {points.numbers[-1]}"
+    longer = study.longer.get(study.best.number) if study.best else None
+    after = f"; the best, {percent(longer.long)} after longer training, is trial {longer.number}" if longer else ""
+    return f"{study.name}: {said}{after}."
 
 
 def listing(studies: Sequence[Study], metric: str) -> Any:
@@ -174,8 +187,9 @@ def listing(studies: Sequence[Study], metric: str) -> Any:
         columns = study.columns(metric)
         for row in (columns.rows[i] for i in reversed(columns.front)):
             button = pick(study.key, row.number, f"Trial {row.number}", f"Open trial {row.number} of {study.name}")
+            named = [button, best(study, row.number)]
             numbers = [percent(row.accuracy), *(short(row.metric(m) or 0) for m in shown)]
-            rows.append([button, *([study.name] if len(studies) > 1 else []), *numbers, f"{row.arch.resolution} px",
+            rows.append([named, *([study.name] if len(studies) > 1 else []), *numbers, f"{row.arch.resolution} px",
                          str(row.arch.depth)])  # fmt: skip
     if not rows:
         return empty("There is no trained network yet; this page fills by itself as a search goes on.", START)

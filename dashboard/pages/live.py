@@ -119,15 +119,24 @@ def progress(studies: Sequence[Study]) -> Any:
     rows = [r for s in studies for r in s.rows]
     failed, early = (sum(r.state == kind for r in rows) for kind in ("failed", "stopped"))
     stopped = [("Stopped early", f"{early:,}")] if any(s.rungs > 1 for s in studies) else []
-    pace, best = throughput.hourly(rows), max((r.accuracy or 0 for r in rows if r.state == "complete"), default=None)
+    pace = throughput.hourly(rows)
     return facts([
         ("Trained", f"{len(rows) - failed - early:,}"), *stopped, ("Failed", f"{failed:,}"),
         ("Running", str(sum(r.state == "running" for s in studies for r in s.open))),
-        ("Best accuracy", percent(best)), ("Pace", f"{pace:.0f} an hour" if pace else "–"),
+        ("Best accuracy", _best(studies)), ("Pace", f"{pace:.0f} an hour" if pace else "–"),
         ("Mean time", clock(sum(r.seconds or 0 for r in rows) / len(rows)) if rows else "–"),
         ("Proposals", f"{sum(r.proposals.get('proposed', 0) for r in rows):,}"), ("Repaired to fit",
         f"{sum(r.proposals.get('repaired', 0) for r in rows):,}"),
     ])  # fmt: skip
+
+
+def _best(studies: Sequence[Study]) -> str:
+    """What the best network reached, of several studies' that of the highest accuracy."""
+    found = [(study.best.accuracy or 0.0, study.longer.get(study.best.number)) for study in studies if study.best]
+    if not found:
+        return percent(None)
+    accuracy, longer = max(found, key=lambda one: one[0])
+    return percent(accuracy) + (f", {percent(longer.long)} trained longer" if longer else "")
 
 
 def left(study: Study, now: float) -> float | None:

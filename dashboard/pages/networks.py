@@ -66,7 +66,8 @@ def shown(networks: Mapping[str, Arch]) -> list[Any]:
     return [
         card("Costs", comparison(networks), about="For 3 channels and 1,000 classes, each at its own resolution."),
         card("Where the FLOPs go", drawn(spending.plot(spending.data(networks)), "FLOPs by side of the map",
-                                         f"{130 + 44 * len(networks)}px")),
+                                         f"{130 + 44 * len(networks)}px"),
+             about="By the side of the map, as a part of the input's: 1/32 of 224 px is 7 px."),
         html.Div([_one(name, arch, widest, deepest) for name, arch in networks.items()], className="page halves inner"),
     ]  # fmt: skip
 

@@ -133,7 +133,7 @@ def _register_summaries(app: Dash, site: Site) -> None:
         if drawn and drawn["keys"] == keys and len(rows) < drawn["rows"] * REDRAW:
             return (no_update,) * 4  # one more among thousands changes nothing that can be seen
         lines = no_update if brushes and drawn and drawn["keys"] == keys else parallel.plot(parallel.data(rows))
-        choices = importance.data(rows) if len({s.meta["space"] for s in studies}) == 1 else ()
+        choices = () if unlike(studies) else importance.data(rows)
         return lines, importance.plot(choices), matters(studies, choices), {"keys": keys, "rows": len(rows)}
 
 
@@ -213,11 +213,21 @@ def about(studies: Sequence[Study]) -> str:
 
 def matters(studies: Sequence[Study], choices: Sequence[importance.Choice]) -> str:
     """What the bars mean, or why there are none."""
-    if len({s.meta["space"] for s in studies}) > 1:
-        return "The chosen studies searched different spaces: choose one to see what matters in it."
+    if apart := unlike(studies):
+        return f"The chosen studies differ in {' and '.join(apart)}: choose one to see what matters in it."
     if not choices:
         return f"Shown from {importance.FEWEST} trained networks on."
-    return "Part of the accuracy that a choice explains once the effect of FLOPs is taken out. Few trials say little."
+    whose = f"{sum(len(s.trained) for s in studies):,} trained networks of {' and '.join(s.name for s in studies)}"
+    return (
+        f"Part of the accuracy of {whose} that a choice explains once the effect of FLOPs is taken out. "
+        "Few trials say little."
+    )
+
+
+def unlike(studies: Sequence[Study]) -> list[str]:
+    """In what studies differ so that their accuracies do not compare."""
+    trainings = [study.training for study in studies]
+    return [name for name in (trainings or [{}])[0] if any(t[name] != trainings[0][name] for t in trainings)]
 
 
 def written(studies: Sequence[Study], order: Sequence[tuple[str, int]]) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html
 
 from dashboard.figures import CONFIG, PLAIN
+from dashboard.studies import Study
 
 
 def aria(**names: Any) -> dict[str, Any]:
@@ -98,6 +99,12 @@ def settle(app: Dash, name: str) -> Input:
 def state(kind: str) -> Any:
     """A trial's state as a coloured word."""
     return html.Span(kind, className=f"state {kind}")
+
+
+def best(study: Study, number: int) -> Any:
+    """A mark beside the network that `--best` takes."""
+    is_it = study.best is not None and study.best.number == number
+    return html.Span("best", className="state best") if is_it else None
 
 
 def pick(key: str, number: int, text: Any, label: str = "") -> Any:

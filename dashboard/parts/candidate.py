@@ -9,7 +9,7 @@ from dash import ALL, Dash, Input, Output, State, ctx, dcc, html, no_update
 from dashboard import exporting
 from dashboard.figures import curves
 from dashboard.metrics import percent
-from dashboard.parts import aria, card, drawn, empty, facts, network, state
+from dashboard.parts import aria, best, card, drawn, empty, facts, network, state, trusted
 from dashboard.site import Site
 from dashboard.studies import Study
 from nas.candidates import Candidate
@@ -75,21 +75,24 @@ def panel(study: Study, candidate: Candidate) -> Any:
     channels, classes = meta["in_channels"], meta["num_classes"]
     return card(
         f"Trial {candidate.number}",
-        headline(candidate),
+        headline(study, candidate),
+        html.P(f"{trusted.sentence(study)}.", className="quiet small told") if study.trust else None,
         *network.whole(arch, channels, classes, "detail"),
         *_learning(study, candidate),
         _export(),
         about=study.name,
-        tools=state(candidate.state),
+        tools=[best(study, candidate.number), state(candidate.state)],
     )
 
 
-def headline(candidate: Candidate) -> Any:
+def headline(study: Study, candidate: Candidate) -> Any:
     """Accuracy and training, or why there is none."""
-    meta, report = candidate.study.meta, candidate.trained
+    meta, report, longer = study.meta, study.trainings.get(str(candidate.arch)), study.longer.get(candidate.number)
     pairs: list[tuple[str, Any]] = []
     if candidate.accuracy is not None:
         pairs.append(("Validation accuracy", html.Strong(percent(candidate.accuracy))))
+    if longer:
+        pairs.append(("Trained longer", f"{percent(longer.long)} after {longer.samples:,} images"))
     if candidate.reason:
         pairs.append(("Reason", " – ".join(filter(None, (candidate.reason, str(candidate.attrs.get("detail", "")))))))
     if report:

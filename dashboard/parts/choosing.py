@@ -17,7 +17,7 @@ LONGEST = 20_000  # characters of a typed text
 
 
 def offered(studies: Sequence[Study]) -> list[dict[str, str]]:
-    """The networks of a menu: the fronts of studies, the best first, then the papers'."""
+    """The networks of a menu: of each study the best and its front, the most accurate first, then the papers'."""
     papers = [{"value": f"zoo/{name}", "label": name} for name in zoo.names()]
     return [option for study in studies for option in _front(study, several=len(studies) > 1)] + papers
 
@@ -25,12 +25,14 @@ def offered(studies: Sequence[Study]) -> list[dict[str, str]]:
 def _front(study: Study, several: bool) -> list[dict[str, str]]:
     columns = study.columns("flops")
     of = f" of {study.name}" if several else ""
+    first = [study.best] if study.best else []
+    others = [row for i in reversed(columns.front) if (row := columns.rows[i]) not in first]
     return [
         {
             "value": f"{study.key}/{row.number}",
             "label": f"trial {row.number}{of} · {percent(row.accuracy)} · {short(row.cost.flops)}",
         }
-        for row in (columns.rows[i] for i in reversed(columns.front))
+        for row in (*first, *others)
     ]
 
 

@@ -12,11 +12,9 @@ from dashboard.figures import (
     curves,
     drawing,
     front,
-    hypervolume,
     importance,
     parallel,
     published,
-    spending,
     throughput,
 )
 from dashboard.studies import Row, Study
@@ -84,14 +82,6 @@ def test_published_networks_are_all_there_with_their_own_cost() -> None:
     assert len(found) == sum(zoo.find(name).published.top1 is not None for name in zoo.names())
 
 
-def test_hypervolume_is_a_part_of_the_budget_and_never_falls(study: Study) -> None:
-    (growth,) = hypervolume.data([study])
-    points = [(r.accuracy or 0, float(r.cost.flops)) for r in study.rows if r.state == "complete"]
-    assert growth.volume[-1] == pytest.approx(pareto.hypervolume(points, (0.0, 3e8)) / 3e8, abs=1e-5)
-    assert list(growth.volume) == sorted(growth.volume)
-    assert growth.trials[-1] == len(points)
-
-
 def test_curves_hold_the_chosen_and_the_field() -> None:
     field = [[{"samples": 10, "accuracy": a}, {"samples": 20, "accuracy": a + 0.1}] for a in (0.1, 0.2, 0.3)]
     found = curves.data({"trial 1": field[0]}, [*field, [{"samples": 99, "accuracy": 1.0}]])
@@ -114,13 +104,6 @@ def test_every_network_of_the_papers_can_be_drawn(name: str) -> None:
     arch = zoo.find(name).arch
     drawing.plot(drawing.data(arch))
     assert str(arch.depth) in drawing.sentence(arch)
-
-
-def test_spending_is_all_flops_by_side() -> None:
-    found = spending.data({"a": ARCH, "b": ARCH.at(64)})
-    assert found.sides == (32, 16, 8, 1)
-    assert sum(values[0] for values in found.flops) == pytest.approx(cost(ARCH).flops / 1e6, abs=1e-3)
-    spending.plot(found)
 
 
 def test_what_matters_finds_the_choice_that_does() -> None:

@@ -120,7 +120,7 @@ def test_no_file_of_a_strangers_choice_is_deleted(stored: Stored, tmp_path: Path
         (
             "longer:0:640",
             {"number": 0, "long": 0.5},
-            "longer of a study must be a number, accuracy, samples and seconds",
+            "longer of a study must be a trial's number, its accuracy",
         ),
         ("limits", "soon", "limits of a study must be trials and times"),
         ("limits", {"until": "soon"}, "limits of a study must be trials and times"),
