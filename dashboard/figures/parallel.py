@@ -43,6 +43,12 @@ def _value(row: Row, name: str) -> float:
     return significant((row.metric(name) or 0) / 1e6, 4)
 
 
+def said(lines: Lines) -> str:
+    """How many networks, and from where to where each axis goes."""
+    ends = [f"{label} {min(values):g} to {max(values):g}" for label, values in lines.columns]
+    return f"{len(lines.numbers)} networks: {', '.join(ends)}." if lines.numbers else ""
+
+
 def within(lines: Lines, brushes: Mapping[str, Any]) -> list[int]:
     """Numbers of the networks that pass every brush: `{"0": [[low, high], …]}` by place of the axis."""
     kept = set(range(len(lines.numbers)))

@@ -120,7 +120,9 @@ def _register_grid(app: Dash, site: Site) -> None:
 def _register_summaries(app: Dash, site: Site) -> None:
     @app.callback(
         Output("trials-lines", "figure"),
+        Output("trials-lines-said", "children"),
         Output("trials-matters", "figure"),
+        Output("trials-matters-said", "children"),
         Output("trials-matters-about", "children"),
         Output("trials-drawn", "data"),
         Input("version", "data"),
@@ -131,10 +133,12 @@ def _register_summaries(app: Dash, site: Site) -> None:
         studies = site.chosen(version)
         rows, keys = [r for s in studies for r in s.rows], [s.key for s in studies]
         if drawn and drawn["keys"] == keys and len(rows) < drawn["rows"] * REDRAW:
-            return (no_update,) * 4  # one more among thousands changes nothing that can be seen
-        lines = no_update if brushes and drawn and drawn["keys"] == keys else parallel.plot(parallel.data(rows))
+            return (no_update,) * 6  # one more among thousands changes nothing that can be seen
+        lines = parallel.data(rows)
+        plotted = no_update if brushes and drawn and drawn["keys"] == keys else parallel.plot(lines)
         choices = () if unlike(studies) else importance.data(rows)
-        return lines, importance.plot(choices), matters(studies, choices), {"keys": keys, "rows": len(rows)}
+        mattering = importance.plot(choices), importance.said(choices), matters(studies, choices)
+        return plotted, parallel.said(lines), *mattering, {"keys": keys, "rows": len(rows)}
 
 
 def _register_selection(app: Dash, site: Site) -> None:
