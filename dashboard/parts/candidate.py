@@ -98,6 +98,8 @@ def headline(study: Study, candidate: Candidate) -> Any:
         pairs.append(("Validation accuracy", html.Strong(percent(candidate.accuracy))))
     if longer:
         pairs.append(("Trained longer", f"{percent(longer.long)} after {longer.samples:,} images"))
+    if latency := candidate.attrs.get("latency_ms"):
+        pairs.append(("Latency", f"{latency:.4g} ms"))
     if candidate.reason:
         pairs.append(("Reason", " – ".join(filter(None, (candidate.reason, str(candidate.attrs.get("detail", "")))))))
     if report:
