@@ -14,6 +14,7 @@ from dashboard.studies import Row
 from search_spaces.space import Space
 
 WINDOWS = 8
+TOLD = 6  # choices in words
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,17 @@ def _options(path: str, labels: list[Any], windows: list[Counts]) -> list[Option
         whole = round(100 * sum(taken) / sum(met), 2) if sum(met) else 0.0
         found.append(Option(path, str(label), sum(taken), whole, shares))
     return found
+
+
+def said(options: Sequence[Option]) -> str:
+    """Which option of each choice was taken most."""
+    paths = list(dict.fromkeys(option.path for option in options))[:TOLD]
+    most = [max((o for o in options if o.path == path), key=lambda o: o.share) for path in paths]
+    return (
+        f"Options taken most: {', '.join(f'{words(o.path)} {o.label} ({o.share:.0f} %)' for o in most)}."
+        if most
+        else ""
+    )
 
 
 def height(options: Sequence[Option]) -> int:

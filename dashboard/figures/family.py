@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from dashboard.figures import BLUE, OCHRE, figure
+from nas.words import short
 from search_spaces import zoo
 
 PHI = (0.0, 0.5, 1.0, 2.0, 3.5, 5.0, 6.0, 7.0)
@@ -38,6 +39,12 @@ def data() -> tuple[Member, ...]:
         found.append(Member(f"B{number}", phi, arch.resolution, arch.depth, own.flops, own.macs, own.params,
                             network.published.top1 or 0.0))  # fmt: skip
     return tuple(found)
+
+
+def said(members: tuple[Member, ...], flops: float | None = None) -> str:
+    """Both ends of the family, and where the sliders stand."""
+    ends = " to ".join(f"{m.name} {m.top1:.1f} % at {short(m.flops)} FLOPs" for m in (members[0], members[-1]))
+    return f"EfficientNet {ends}." + (f" The sliders stand at {short(flops)}." if flops else "")
 
 
 def plot(members: tuple[Member, ...], flops: float | None = None) -> Any:

@@ -70,6 +70,16 @@ def about(studies: Sequence[Study], metric: str = "flops") -> str:
     )
 
 
+def said(growths: Sequence[Growth]) -> str:
+    """How far each line got, and when it last rose."""
+    told = []
+    for growth in growths:
+        if growth.trials:
+            risen = growth.trials[growth.volume.index(growth.volume[-1])]
+            told.append(f"{growth.name}: {growth.volume[-1]:.4g}, risen last after {risen} networks")
+    return f"Hypervolume of {'; '.join(told)}." if told else ""
+
+
 def plot(growths: Sequence[Growth]) -> Any:
     """A stair a study."""
     drawn = figure(

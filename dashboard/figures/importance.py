@@ -18,6 +18,7 @@ from dashboard.studies import Row
 
 FEWEST = 12
 SHOWN = 12
+TOLD = 4  # in words
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,12 @@ def words(path: str) -> str:
     place = f"stage {number}" if number.isdecimal() else first
     inner = [part.replace("_", " ") for part in rest if part != "block"] or (["block"] if "block" in rest else [])
     return " · ".join([place, *inner])
+
+
+def said(choices: Sequence[Choice]) -> str:
+    """The strongest choices."""
+    told = [f"{words(choice.path)} {choice.explained:.1f} %" for choice in choices[:TOLD]]
+    return f"At equal FLOPs explains most of the accuracy: {', '.join(told)}." if told else ""
 
 
 def plot(choices: Sequence[Choice]) -> Any:

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from dashboard.figures import figure
-from dashboard.metrics import significant
+from dashboard.metrics import COSTS, significant
 from dashboard.studies import Row
 
 AXES: tuple[tuple[str, str], ...] = (
     ("resolution", "Input (px)"), ("depth", "Blocks"), ("widest", "Widest"), ("params", "Params (M)"),
-    ("flops", "FLOPs (M)"), ("accuracy", "Accuracy (%)"),
+    ("peak_activations", "Peak (M)"), ("flops", "FLOPs (M)"), ("accuracy", "Accuracy (%)"),
+    ("latency_ms", "Latency (ms)"),
 )  # fmt: skip
-"""MACs are left out: they tell almost what FLOPs tell."""
+"""MACs are left out: they tell almost what FLOPs tell. Latency is last, for not every study has one."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,8 @@ class Lines:
 def data(rows: Sequence[Row]) -> Lines:
     """Read trained networks."""
     kept = [r for r in rows if r.state == "complete"]
-    columns = [(label, tuple(_value(r, name) for r in kept)) for name, label in AXES]
+    there = [(name, label) for name, label in AXES if name != "latency_ms" or all(r.latency_ms for r in kept)]
+    columns = [(label, tuple(_value(r, name) for r in kept)) for name, label in there]
     varied = tuple((label, values) for label, values in columns if len(set(values)) > 1)
     return Lines(tuple(r.number for r in kept), varied)
 
@@ -40,7 +42,13 @@ def _value(row: Row, name: str) -> float:
         return max((stage.width for stage in row.arch.stages), default=0)
     if name in ("resolution", "depth"):
         return float(getattr(row.arch, name))
-    return significant((row.metric(name) or 0) / 1e6, 4)
+    return significant((row.metric(name) or 0) / COSTS[name].scale, 4)
+
+
+def said(lines: Lines) -> str:
+    """How many networks, and from where to where each axis goes."""
+    ends = [f"{label} {min(values):g} to {max(values):g}" for label, values in lines.columns]
+    return f"{len(lines.numbers)} networks: {', '.join(ends)}." if lines.numbers else ""
 
 
 def within(lines: Lines, brushes: Mapping[str, Any]) -> list[int]:

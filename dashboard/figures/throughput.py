@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dashboard.figures import BLUE, RED, figure
+from dashboard.metrics import significant
 from dashboard.studies import Row
 
 BARS = 24
@@ -60,6 +61,13 @@ def hourly(rows: Sequence[Row], last: int = 20) -> float | None:
     since = times[-last - 1] if len(times) > last else 0.0
     passed = times[-1] - since
     return 3600 * sum(when > since for when in times) / passed if passed else None
+
+
+def said(pace: Pace) -> str:
+    """How many ended an hour, and how many failed: what need not be said anew with every trial."""
+    failed, minutes = sum(pace.failed), pace.minutes * len(pace.good)
+    mean = 60 * (sum(pace.good) + failed) / minutes if minutes else 0.0
+    return f"On average {significant(mean, 2):g} trials an hour; {failed} failed in all." if mean else ""
 
 
 def plot(pace: Pace) -> Any:

@@ -71,14 +71,16 @@ def register(app: Dash, site: Site) -> None:
         Output("front-list", "children"),
         Output("front-growth", "figure"),
         Output("front-growth-about", "children"),
+        Output("front-growth-said", "children"),
         Input("version", "data"),
         Input("front-metric", "value"),
     )
     def tell(version: Any, metric: str) -> Any:
         studies = site.chosen(version)
         said = " ".join(sentence(s, metric) for s in studies)
-        grown = hypervolume.plot(hypervolume.data(studies, metric)), hypervolume.about(studies, metric)
-        return about(studies), said, listing(studies, metric), *grown
+        grown, enclosed = hypervolume.data(studies, metric), hypervolume.about(studies, metric)
+        growth = hypervolume.plot(grown), enclosed, hypervolume.said(grown)
+        return about(studies), said, listing(studies, metric), *growth
 
     @app.callback(Output("front-trust", "children"), Output("front-trust-card", "style"), Input("version", "data"))
     def judge(version: Any) -> Any:

@@ -49,12 +49,14 @@ def register(app: Dash, site: Site) -> None:
         Output("live-latest", "children"),
         Output("live-failures", "children"),
         Output("live-pace", "figure"),
+        Output("live-pace-said", "children"),
         Input("version", "data"),
     )
     def tell(version: Any) -> Any:
         studies = site.chosen(version)
         rows = [r for s in studies for r in s.rows]
-        return progress(studies), latest(studies), failures(rows), throughput.plot(throughput.data(rows))
+        pace = throughput.data(rows)
+        return progress(studies), latest(studies), failures(rows), throughput.plot(pace), throughput.said(pace)
 
     @app.callback(
         Output("live-running", "children"),

@@ -132,6 +132,7 @@ def _register_network(app: Dash, site: Site, text: Input) -> None:
         Output("scaling-drawing-said", "children"),
         Output("scaling-form", "children"),
         Output("scaling-family", "figure"),
+        Output("scaling-family-said", "children"),
         Output("scaling-sum", "children"),
         Input("scaling-at", "data"),
         Input("scaling-network", "value"),

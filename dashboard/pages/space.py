@@ -58,6 +58,7 @@ def register(app: Dash, site: Site) -> None:
         Output("space-part", "value"),
         Output("space-gaps", "children"),
         Output("space-coverage", "figure"),
+        Output("space-coverage-said", "children"),
         Output("space-coverage", "style"),
         Input("version", "data"),
         Input("space-part", "value"),
@@ -65,7 +66,7 @@ def register(app: Dash, site: Site) -> None:
     def cover(version: Any, part: str | None) -> Any:
         studies = site.chosen(version)
         if not studies:
-            return [], None, "", coverage.plot(()), {"height": "120px"}
+            return [], None, "", coverage.plot(()), "", {"height": "120px"}
         options = coverage.data(studies[0].space(), studies[0].rows)
         parts = coverage.parts(options)
         shown = (
@@ -73,7 +74,8 @@ def register(app: Dash, site: Site) -> None:
         )
         choices = [{"value": p, "label": words(p).capitalize()} for p in parts]
         kept = [o for o in options if o.path.split(".")[0] == shown]
-        return choices, shown, gaps(options), coverage.plot(kept), {"height": f"{coverage.height(kept)}px"}
+        height = {"height": f"{coverage.height(kept)}px"}
+        return choices, shown, gaps(options), coverage.plot(kept), coverage.said(kept), height
 
 
 def _same(before: Any, study: Study) -> bool:
@@ -89,17 +91,19 @@ def overview(study: Study) -> Any:
         return html.Div(empty(text), id=f"space-of-{study.born}")
     name, budget = str(study.meta["space"]), str(study.meta.get("budget") or "")
     args = (name, study.meta.get("resolution"), budget, study.meta["in_channels"], study.meta["num_classes"])
-    pairs, histogram = reading(*args)
+    pairs, histogram, bounded = reading(*args)
     figure = flops_histogram.plot(histogram)
     figure.update_layout(
         template=template(), title=None, paper_bgcolor=CLEAR, plot_bgcolor=CLEAR, dragmode=False,
         margin={"l": 8, "r": 12, "t": 28, "b": 8},
     )  # fmt: skip
     described = find(name).about
+    exactly = "Size, cheapest and dearest are exact; the part within the budget lies between two bounds."
+    counted = f"All of them, counted to within {short(histogram.blur)} FLOPs each and not sampled, {histogram.read_at}"
     cards = [
-        card(f"Space {name}", facts(pairs), about=described),
+        card(f"Space {name}", facts(pairs), about=f"{described.rstrip('.')}. {exactly if bounded else ''}"),
         card("What its networks cost", drawn(figure, "FLOPs of all networks of the space", "300px"),
-             about=f"All of them, counted and not sampled, {histogram.read_at}; blue ones fit the budget."),
+             about=f"{counted}; blue ones fit the budget."),
     ]  # fmt: skip
     figure.update_shapes(line_color=GREY)
     return html.Div(cards, className="page halves inner", id=f"space-of-{study.born}")
@@ -107,7 +111,7 @@ def overview(study: Study) -> Any:
 
 @lru_cache(maxsize=16)
 def reading(name: str, resolution: Any, budget: str, channels: int, classes: int) -> Any:
-    """Facts about a space and the distribution of its costs; exact, and read once."""
+    """Facts about a space, the distribution of its costs, and whether its share is but bounded; read once."""
     space = at_resolution(find(name), resolution)
     try:
         feasible = Feasible(space, Budget.parse(budget) if budget else Budget(), channels, classes)
@@ -116,15 +120,16 @@ def reading(name: str, resolution: Any, budget: str, channels: int, classes: int
     lattice = feasible.lattice
     (_, cheapest), (_, dearest) = lattice.extreme("flops"), lattice.extreme("flops", -1)
     least, most = feasible.share() if feasible.budget.limits else (1.0, 1.0)
-    share = percent(most) if most - least < 0.0005 else f"{100 * least:.2f} to {percent(most)}"
+    bounded = most - least >= 0.0005
+    share = f"between {100 * least:.2f} and {percent(most)}" if bounded else percent(most)
     pairs = [
-        ("Networks", flops_histogram.counted(lattice.size())), ("Choices", str(len(space.holes))),
+        ("Networks", html.Span(flops_histogram.counted(lattice.size()), className="whole")), ("Choices", str(len(space.holes))),
         ("Budget", str(feasible.budget) or "none"), ("Within the budget", share),
         ("Cheapest", f"{short(cheapest.flops)} FLOPs"), ("Dearest", f"{short(dearest.flops)} FLOPs"),
         ("Stages", str(len(space.template.stages))),
         ("Input", " to ".join(f"{r}" for r in sorted({space.resolutions[0], space.resolutions[-1]})) + " px"),
     ]  # fmt: skip
-    return pairs, flops_histogram.data(feasible)
+    return pairs, flops_histogram.data(feasible), bounded
 
 
 def gaps(options: tuple[coverage.Option, ...]) -> str:

@@ -28,11 +28,12 @@ THEME = (
     " browserColorScheme: 'inherit'})"
 )
 NUMBERS = (("n", "Trial", 76), ("a", "Accuracy %", 142), ("f", "FLOPs (M)", 98), ("m", "MACs (M)", 98),
-           ("p", "Params (M)", 114), ("v", "Activations (M)", 126), ("d", "Blocks", 82), ("r", "Input (px)", 94),
+           ("p", "Params (M)", 114), ("v", "Activations (M)", 126), ("k", "Peak act. (M)", 118),
+           ("l", "Latency (ms)", 112), ("d", "Blocks", 82), ("r", "Input (px)", 94),
            ("t", "Took (s)", 90))  # fmt: skip
 REDRAW = 1.01  # the summaries are drawn anew when there are so many times the trials that they show
-CSV = ("study", "trial", "state", "accuracy", "flops", "macs", "params", "activations", "peak_activations", "seconds",
-       "reason", "arch")  # fmt: skip
+COSTLY = ("flops", "macs", "params", "activations", "peak_activations", "latency_ms")
+CSV = ("study", "trial", "state", "accuracy", *COSTLY, "seconds", "reason", "arch")
 
 
 def layout(studies: Sequence[Study]) -> Any:
@@ -41,7 +42,7 @@ def layout(studies: Sequence[Study]) -> Any:
     return html.Div(
         [
             html.H1("Trials", className="unseen"),
-            card("All trials", grid(), about=html.Span(id="trials-about"), tools=[clear, save]),
+            card("All trials", grid(studies), about=html.Span(id="trials-about"), tools=[clear, save]),
             candidate.place(),
             card("Parallel coordinates", graph("trials-lines", "Parallel coordinates of every trained network",
             "340px"),
@@ -55,28 +56,34 @@ def layout(studies: Sequence[Study]) -> Any:
     )  # fmt: skip
 
 
-def grid() -> Any:
-    number = {"filter": "agNumberColumnFilter", "type": "rightAligned"}
-    columns: list[dict[str, Any]] = [{"field": f, "headerName": name, "width": w, **number} for f, name, w in NUMBERS]
-    columns[0] |= {"pinned": "left"}
-    columns[1] |= {
-        "sort": "desc",
-        "valueFormatter": {"function": "params.value == null ? '–' : params.value.toFixed(2)"},
-    }
-    columns.insert(2, {"field": "s", "headerName": "State", "width": 105, "filter": True})
-    columns += [{"field": "why", "headerName": "Reason", "width": 170, "filter": True},
-                {"field": "study", "headerName": "Study", "width": 240, "filter": True}]  # fmt: skip
+def grid(studies: Sequence[Study]) -> Any:
     options = {
         "theme": {"function": THEME}, "animateRows": False, "rowBuffer": 6, "tooltipShowDelay": 300,
         "rowSelection": {"mode": "multiRow", "checkboxes": True, "headerCheckbox": True, "selectAll": "filtered",
                          "enableClickSelection": False},
     }  # fmt: skip
     return dag.AgGrid(
-        id="trials-grid", columnDefs=columns, rowData=[], getRowId="params.data.id", dashGridOptions=options,
+        id="trials-grid", columnDefs=columns(studies), rowData=[], getRowId="params.data.id", dashGridOptions=options,
         defaultColDef={"sortable": True, "resizable": True, "suppressHeaderMenuButton": True, "floatingFilter": True,
                        "suppressHeaderFilterButton": True, "suppressFloatingFilterButton": True},
                        style={"height": "52vh"},
     )  # fmt: skip
+
+
+def columns(studies: Sequence[Study]) -> list[dict[str, Any]]:
+    """The columns of the grid; one of latencies where a study has any."""
+    timed = any(row.latency_ms for study in studies for row in study.rows)
+    number = {"filter": "agNumberColumnFilter", "type": "rightAligned"}
+    kept = [column for column in NUMBERS if timed or column[0] != "l"]
+    found: list[dict[str, Any]] = [{"field": f, "headerName": name, "width": w, **number} for f, name, w in kept]
+    found[0] |= {"pinned": "left"}
+    found[1] |= {
+        "sort": "desc",
+        "valueFormatter": {"function": "params.value == null ? '–' : params.value.toFixed(2)"},
+    }
+    found.insert(2, {"field": "s", "headerName": "State", "width": 105, "filter": True})
+    return [*found, {"field": "why", "headerName": "Reason", "width": 170, "filter": True},
+            {"field": "study", "headerName": "Study", "width": 240, "filter": True}]  # fmt: skip
 
 
 def register(app: Dash, site: Site) -> None:
@@ -89,6 +96,7 @@ def _register_grid(app: Dash, site: Site) -> None:
     @app.callback(
         Output("trials-grid", "rowData"),
         Output("trials-grid", "rowTransaction"),
+        Output("trials-grid", "columnDefs"),
         Output("trials-seen", "data"),
         Output("trials-about", "children"),
         Input("version", "data"),
@@ -99,9 +107,9 @@ def _register_grid(app: Dash, site: Site) -> None:
         now = {s.key: [s.born, len(s.rows)] for s in studies}
         told = about(studies)
         if not seen or {k: v[0] for k, v in seen.items()} != {k: v[0] for k, v in now.items()}:
-            return [record(s, r) for s in studies for r in s.rows], no_update, now, told
+            return [record(s, r) for s in studies for r in s.rows], no_update, columns(studies), now, told
         new = [record(s, r) for s in studies for r in s.rows[seen[s.key][1] :]]
-        return no_update, {"add": new} if new else no_update, now, told
+        return no_update, {"add": new} if new else no_update, no_update, now, told
 
     @app.callback(
         Output("trials-csv", "data"),
@@ -120,7 +128,9 @@ def _register_grid(app: Dash, site: Site) -> None:
 def _register_summaries(app: Dash, site: Site) -> None:
     @app.callback(
         Output("trials-lines", "figure"),
+        Output("trials-lines-said", "children"),
         Output("trials-matters", "figure"),
+        Output("trials-matters-said", "children"),
         Output("trials-matters-about", "children"),
         Output("trials-drawn", "data"),
         Input("version", "data"),
@@ -131,10 +141,12 @@ def _register_summaries(app: Dash, site: Site) -> None:
         studies = site.chosen(version)
         rows, keys = [r for s in studies for r in s.rows], [s.key for s in studies]
         if drawn and drawn["keys"] == keys and len(rows) < drawn["rows"] * REDRAW:
-            return (no_update,) * 4  # one more among thousands changes nothing that can be seen
-        lines = no_update if brushes and drawn and drawn["keys"] == keys else parallel.plot(parallel.data(rows))
+            return (no_update,) * 6  # one more among thousands changes nothing that can be seen
+        lines = parallel.data(rows)
+        plotted = no_update if brushes and drawn and drawn["keys"] == keys else parallel.plot(lines)
         choices = () if unlike(studies) else importance.data(rows)
-        return lines, importance.plot(choices), matters(studies, choices), {"keys": keys, "rows": len(rows)}
+        mattering = importance.plot(choices), importance.said(choices), matters(studies, choices)
+        return plotted, parallel.said(lines), *mattering, {"keys": keys, "rows": len(rows)}
 
 
 def _register_selection(app: Dash, site: Site) -> None:
@@ -179,6 +191,7 @@ def record(study: Study, row: Row) -> dict[str, Any]:
         "a": None if row.accuracy is None else round(100 * row.accuracy, 2),
         "f": significant(row.cost.flops / 1e6), "m": significant(row.cost.macs / 1e6),
         "p": significant(row.cost.params / 1e6, 4), "v": significant(row.cost.activations / 1e6, 4),
+        "k": significant(row.cost.peak_activations / 1e6, 4), "l": row.latency_ms and significant(row.latency_ms, 4),
         "d": row.arch.depth, "r": row.arch.resolution, "t": row.seconds and round(row.seconds, 1), "why": row.reason,
     }  # fmt: skip
     return {name: value for name, value in values.items() if value not in (None, "")}
@@ -237,7 +250,7 @@ def written(studies: Sequence[Study], order: Sequence[tuple[str, int]]) -> str:
     writer = csv.writer(out)
     writer.writerow(CSV)
     for study, row in (rows[at] for at in (order or rows) if at in rows):
-        costs = (getattr(row.cost, name) for name in CSV[4:9])
+        costs = (row.metric(name) for name in COSTLY)
         writer.writerow(
             [study.name, row.number, row.state, row.accuracy, *costs, row.seconds, row.reason, str(row.arch)]
         )

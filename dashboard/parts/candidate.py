@@ -21,7 +21,12 @@ FIELD = 400  # curves of the latest trials that the field is made of
 def place() -> Any:
     """Where the chosen trial is shown."""
     return html.Div(
-        [html.Div(id="detail", **aria(live="polite")), dcc.Store(id="export-go"), dcc.Store(id="export-gone")],
+        [
+            html.Div(id="detail"),
+            html.P(id="detail-said", className="unseen", **aria(live="polite")),
+            dcc.Store(id="export-go"),
+            dcc.Store(id="export-gone"),
+        ],
         className="detail",
     )
 
@@ -29,13 +34,13 @@ def place() -> Any:
 def register(app: Dash, site: Site) -> None:
     """The callbacks of the panel: the same on every page that has it."""
 
-    @app.callback(Output("detail", "children"), Input("picked", "data"))
+    @app.callback(Output("detail", "children"), Output("detail-said", "children"), Input("picked", "data"))
     def show(picked: Any) -> Any:
         found = site.picked(picked)
         candidate = found[0].candidate(found[1]) if found else None
         if not found or candidate is None:
-            return empty("Choose a trial – a point, a row or a button – to see its network here.")
-        return panel(found[0], candidate)
+            return empty("Choose a trial – a point, a row or a button – to see its network here."), ""
+        return panel(found[0], candidate), f"Trial {candidate.number} of {found[0].name}, {candidate.state}."
 
     @app.callback(
         Output("picked", "data", allow_duplicate=True),
@@ -93,6 +98,8 @@ def headline(study: Study, candidate: Candidate) -> Any:
         pairs.append(("Validation accuracy", html.Strong(percent(candidate.accuracy))))
     if longer:
         pairs.append(("Trained longer", f"{percent(longer.long)} after {longer.samples:,} images"))
+    if latency := candidate.attrs.get("latency_ms"):
+        pairs.append(("Latency", f"{latency:.4g} ms"))
     if candidate.reason:
         pairs.append(("Reason", " – ".join(filter(None, (candidate.reason, str(candidate.attrs.get("detail", "")))))))
     if report:

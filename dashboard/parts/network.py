@@ -19,7 +19,7 @@ def costs(cost: Cost) -> list[tuple[str, Any]]:
     return [
         ("FLOPs", short(cost.flops)), ("MACs", short(cost.macs)), ("Parameters", short(cost.params)),
         ("Size in fp32", f"{cost.size_bytes / 1e6:.4g} MB"), ("Activations", short(cost.activations)),
-        ("Peak memory", f"{cost.peak_activations * 4 / 1e6:.3g} MB"),
+        ("Peak activations", f"{short(cost.peak_activations)}, {cost.peak_activations * 4 / 1e6:.3g} MB in fp32"),
     ]  # fmt: skip
 
 

@@ -78,13 +78,13 @@ def shown(base: Base, at: tuple[float, float, float]) -> tuple[Any, ...]:
     spoken = f"{short(now.flops)} FLOPs, {times} times the network's. {said}."
     return (
         facts(costs(base, scaled, now)), "", about, drawing.plot(blocks), spoken, network.text(scaled, "scaling-form"),
-        family.plot(family.data(), now.flops), summed,
+        family.plot(family.data(), now.flops), family.said(family.data(), now.flops), summed,
     )  # fmt: skip
 
 
 def unshown(wrong: str, about: str) -> tuple[Any, ...]:
     """Why there is nothing to draw."""
-    return None, wrong, about, blank(), "", None, family.plot(family.data()), ""
+    return None, wrong, about, blank(), "", None, family.plot(family.data()), family.said(family.data()), ""
 
 
 def blank() -> Any:
