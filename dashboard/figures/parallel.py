@@ -12,7 +12,7 @@ from dashboard.studies import Row
 
 AXES: tuple[tuple[str, str], ...] = (
     ("resolution", "Input (px)"), ("depth", "Blocks"), ("widest", "Widest"), ("params", "Params (M)"),
-    ("peak_activations", "Peak act. (M)"), ("flops", "FLOPs (M)"), ("accuracy", "Accuracy (%)"),
+    ("peak_activations", "Peak (M)"), ("flops", "FLOPs (M)"), ("accuracy", "Accuracy (%)"),
     ("latency_ms", "Latency (ms)"),
 )  # fmt: skip
 """MACs are left out: they tell almost what FLOPs tell. Latency is last, for not every study has one."""

@@ -123,19 +123,14 @@ def reading(name: str, resolution: Any, budget: str, channels: int, classes: int
     bounded = most - least >= 0.0005
     share = f"between {100 * least:.2f} and {percent(most)}" if bounded else percent(most)
     pairs = [
-        ("Networks", _breaking(flops_histogram.counted(lattice.size()))), ("Choices", str(len(space.holes))),
+        ("Networks", html.Span(flops_histogram.counted(lattice.size()), className="whole")),
+        ("Choices", str(len(space.holes))),
         ("Budget", str(feasible.budget) or "none"), ("Within the budget", share),
         ("Cheapest", f"{short(cheapest.flops)} FLOPs"), ("Dearest", f"{short(dearest.flops)} FLOPs"),
         ("Stages", str(len(space.template.stages))),
         ("Input", " to ".join(f"{r}" for r in sorted({space.resolutions[0], space.resolutions[-1]})) + " px"),
     ]  # fmt: skip
     return pairs, flops_histogram.data(feasible), bounded
-
-
-def _breaking(number: str) -> list[Any]:
-    """A long number that goes on in the next line after a comma, and nowhere else."""
-    *parts, last = number.split(",")
-    return [piece for part in parts for piece in (f"{part},", html.Wbr())] + [last]
 
 
 def gaps(options: tuple[coverage.Option, ...]) -> str:

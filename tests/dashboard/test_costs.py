@@ -62,7 +62,7 @@ def test_the_panel_has_both(timed: tuple[Client, Study]) -> None:
 def test_parallel_coordinates_have_both(timed: tuple[Client, Study]) -> None:
     names = [label for label, _ in parallel.data(timed[1].rows).columns]
     assert names[-1] == "Latency (ms)", "the places of the others are those without it"
-    assert "Peak act. (M)" in names
+    assert "Peak (M)" in names
 
 
 def test_without_latencies_nothing_is_said_of_them(client: Client, study: Study) -> None:
