@@ -117,10 +117,11 @@ class Stored:
         Where it was trained longer (`nas.trust`): of those that were, the most accurate by that. Where a supernet
         lent the accuracies: of the fine-tuned and those trained longer, the most accurate by either.
         """
-        if not (ranked := self.front()):
+        candidates = self.candidates()
+        if not (ranked := pareto(candidates)):
             raise UserError(f"a study needs a finished trial for this, but {self.name} has none: run nas.search first")
         own = {row["number"]: row["long"] for row in self.longer()}
-        tuned = {c.number: c.accuracy or 0.0 for c in self.complete() if c.refines is not None}
+        tuned = {c.number: c.accuracy or 0.0 for c in complete(candidates) if c.refines is not None}
         if not tuned and ranked[-1].number not in own:
             return ranked[-1]
         own |= {number: max(accuracy, own.get(number, 0.0)) for number, accuracy in tuned.items()}

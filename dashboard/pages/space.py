@@ -123,7 +123,8 @@ def reading(name: str, resolution: Any, budget: str, channels: int, classes: int
     bounded = most - least >= 0.0005
     share = f"between {100 * least:.2f} and {percent(most)}" if bounded else percent(most)
     pairs = [
-        ("Networks", html.Span(flops_histogram.counted(lattice.size()), className="whole")), ("Choices", str(len(space.holes))),
+        ("Networks", html.Span(flops_histogram.counted(lattice.size()), className="whole")),
+        ("Choices", str(len(space.holes))),
         ("Budget", str(feasible.budget) or "none"), ("Within the budget", share),
         ("Cheapest", f"{short(cheapest.flops)} FLOPs"), ("Dearest", f"{short(dearest.flops)} FLOPs"),
         ("Stages", str(len(space.template.stages))),
