@@ -58,7 +58,7 @@ def run(main: Callable[[], int]) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     except OSError as error:
-        if not disk_trouble(error):
+        if not (disk_trouble(error) or isinstance(error, PermissionError)):
             raise
         where = error.filename or "the disk"
         print(f"error: files must be readable and writable, but {where} says: {error.strerror}", file=sys.stderr)

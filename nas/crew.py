@@ -126,6 +126,7 @@ class Crew:
                 time.sleep(POLL_S)
         except KeyboardInterrupt:
             self._interrupt()
+            self._look()
             return "interrupted"
         finally:
             for worker in self.workers.values():

@@ -14,9 +14,8 @@ from nas.errors import UserError
 
 PATIENCE_S = 300.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 15.0
-DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO, errno.ESTALE, errno.EACCES, errno.EPERM}
-"""What the system says of a disk that is full, over its quota, read-only, limited, broken, gone with its server, or
-somebody else's."""
+DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO, errno.ESTALE}
+"""What the system says of a disk that is full, over its quota, read-only, limited, broken, or gone with its server."""
 T = TypeVar("T")
 
 

@@ -44,7 +44,7 @@ def test_a_trial(client: Client, row: Row) -> None:
         **dict(zip(("FLOPs", "MACs", "Parameters"), counted(own), strict=True)),
         "Size in fp32": f"{own.params * 4 / 1e6:.4g} MB",
         "Activations": short(own.activations),
-        "Peak memory": f"{own.peak_activations * 4 / 1e6:.3g} MB",
+        "Peak activations": f"{short(own.peak_activations)}, {own.peak_activations * 4 / 1e6:.3g} MB in fp32",
         "Blocks": str(row.arch.depth),
         "Stages": str(len(row.arch.stages)),
     }
@@ -72,25 +72,30 @@ def test_the_cost_of_each_block(client: Client, row: Row) -> None:
 def test_the_front(client: Client, study: Study) -> None:
     answer = client("front-about.children", version=VERSION, front_metric="flops")["front-list"]
     columns = study.columns("flops")
+
+    def named(r: Row) -> str:
+        return f"Trial {r.number}" + "best" * (r == study.best)
+
     assert lines(answer, "Network") == [
         ["Network", "Accuracy", "FLOPs", "MACs", "Params", "Input", "Blocks"],
         *(
-            [f"Trial {r.number}", percent(r.accuracy), *counted(cost(r.arch)), "224 px", str(r.arch.depth)]
+            [named(r), percent(r.accuracy), *counted(cost(r.arch)), "224 px", str(r.arch.depth)]
             for r in (columns.rows[i] for i in reversed(columns.front))
         ),
     ]
 
 
-def test_the_grid_of_trials(client: Client, row: Row) -> None:
+def test_the_grid_of_trials(client: Client, study: Study, row: Row) -> None:
     shown = client("trials-grid.rowData", version=VERSION)["trials-grid"]["rowData"][row.number]
     own = cost(row.arch)
-    heads = {column["field"]: column["headerName"] for column in trials.grid().columnDefs}
+    heads = {column["field"]: column["headerName"] for column in trials.grid([study]).columnDefs}
     told = {heads[field]: value for field, value in shown.items() if field in heads}
     assert (told.pop("State"), told.pop("Study")) == ("complete", "toy")
     assert told == pytest.approx(
         {
             "Trial": 3, "Accuracy %": 100 * (row.accuracy or 0), "FLOPs (M)": own.flops / 1e6,
             "MACs (M)": own.macs / 1e6, "Params (M)": own.params / 1e6, "Activations (M)": own.activations / 1e6,
+            "Peak act. (M)": own.peak_activations / 1e6,
             "Blocks": row.arch.depth, "Input (px)": 224, "Took (s)": 18,
         },
         rel=1e-3,
@@ -104,7 +109,7 @@ def test_the_saved_trials(client: Client, row: Row) -> None:
     costs = ("flops", "macs", "params", "activations", "peak_activations")
     assert saved == {
         "study": "toy", "trial": "3", "state": "complete", "accuracy": str(row.accuracy), "seconds": "18.0",
-        "reason": "", "arch": str(row.arch), **{name: str(getattr(own, name)) for name in costs},
+        "reason": "", "latency_ms": "", "arch": str(row.arch), **{name: str(getattr(own, name)) for name in costs},
     }  # fmt: skip
 
 
@@ -128,12 +133,12 @@ def test_the_space(client: Client) -> None:
     assert [told["Cheapest"], told["Dearest"]] == [f"{short(flops)} FLOPs" for flops in ends]
     assert told["Networks"] == f"{fits.space.size():,}"
     assert (told["Budget"], told["Input"]) == ("300MFLOPs", "224 px")
-    assert told["Within the budget"] == "{:.2f} to {:.2f} %".format(*(100 * bound for bound in fits.share()))
+    assert told["Within the budget"] == "between {:.2f} and {:.2f} %".format(*(100 * bound for bound in fits.share()))
     assert told["Choices"] == str(len(fits.space.holes))
 
 
 def test_a_search_as_it_runs(tmp_path: Path) -> None:
-    """One trial in ten failed, each of 18 s."""
+    """One trial in ten failed, each of 18 s and begun 20 s after the one before."""
     stored = make(tmp_path, 10)
     number = running(stored, Random(1), points=2)
     flops = stored.study.trials[number].user_attrs["cost"]["flops"]
@@ -142,7 +147,7 @@ def test_a_search_as_it_runs(tmp_path: Path) -> None:
     done = stored.candidates()[:10]
     assert pairs(answer["live-facts"]) == {
         "Trained": "9", "Failed": "1", "Running": "1", "Best accuracy": percent(max(c.accuracy or 0 for c in done)),
-        "Pace": "200 an hour", "Mean time": "18 s", "Proposals": "40", "Repaired to fit": "20",
+        "Pace": f"{36000 / (9 * 20 + 18):.0f} an hour", "Mean time": "18 s", "Proposals": "40", "Repaired to fit": "20",
     }  # fmt: skip
     assert lines(answer["live-failures"], "Reason")[1:] == [[done[7].reason, "1", "10.0 %", "trial 7"]]
     assert lines(answer["live-latest"], "Network")[1:] == [
