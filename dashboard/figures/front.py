@@ -15,6 +15,7 @@ NAMES = {
     "trained": "dominated", "front": "Pareto front", "stopped": "stopped early", "failed": "failed",
     "final": "fully trained (test)", "longer": "trained longer",
 }  # fmt: skip
+MOST_TICKS = 6  # that stand apart on a phone
 KINDS = tuple(NAMES)
 """Traces of a study, in this order: trace `i * len(KINDS) + j` is kind j of study i."""
 SHARED = tuple(kind for kind in KINDS if kind != "front")
@@ -129,7 +130,7 @@ def plot(front: Front, selected: Sequence[tuple[int, ...]] = ()) -> Any:
         )  # fmt: skip
     if limits:
         drawn.update_xaxes(tickvals=_ticks(*limits))
-    drawn.update_xaxes(tickangle=0, tickfont_size=11)
+    drawn.update_xaxes(tickangle=0, tickfont_size=11, nticks=MOST_TICKS)
     return drawn
 
 
