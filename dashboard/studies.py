@@ -100,7 +100,8 @@ class Study:
         self.trust: Verdict | None = None
         self.trainings: Mapping[str, Any] = {}
         self._best: int | None = None
-        self._judged: tuple[str, int] | None = None
+        self._judged = ""
+        self._highest = 0.0
         self._noted: tuple[list[Any], dict[str, Any]] = [], {}
         self._ended: list[Row] = []
         self._passed: set[int | None] = set()
@@ -199,9 +200,9 @@ class Study:
         else:
             self.rows = [row for row in self._ended if row.number not in passed]
             self._passed, self._columns, self.born = passed, {}, uuid4().hex[:8]
-        self._take_note()
+        self._take_note(new)
 
-    def _take_note(self) -> None:
+    def _take_note(self, new: list[Row]) -> None:
         """Read what the study keeps beside its trials, which other commands may have added to."""
         self.run = self.stored.run
         noted = self.stored.longer(), self.stored.trainings()
@@ -209,8 +210,16 @@ class Study:
             pairs = known(self.stored)
             self.longer, self.trust = {pair.number: pair for pair in pairs}, verdict(pairs) if pairs else None
             self._noted, self.trainings, self.born = noted, noted[1], uuid4().hex[:8]
-        if self.trained and self._judged != (shown := (self.born, len(self.rows))):
-            self._best, self._judged = self.stored.best().number, shown
+        risen = self._may_be_best(new)
+        if self.trained and (risen or self._judged != self.born):
+            self._best, self._judged = self.stored.best().number, self.born
+
+    def _may_be_best(self, new: list[Row]) -> bool:
+        """Whether one of some rows may have become the best: most are less accurate than others, whatever they cost."""
+        before = self._highest
+        self._highest = max([before, *(row.accuracy or 0.0 for row in new if row.state == "complete")])
+        highest = any(row.state == "complete" and (row.accuracy or 0.0) >= before for row in new)
+        return highest or self.meta.get("evaluator", "short") != "short"  # fine-tuned ones count before what was lent
 
     def candidate(self, number: int) -> Candidate | None:
         """Everything that is known of a trial, or None when there is no such trial."""

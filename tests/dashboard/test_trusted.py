@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -11,9 +12,10 @@ from dashboard.app import create
 from dashboard.figures import front
 from dashboard.studies import Studies, Study
 from nas import trust
-from nas.store import Stored
+from nas.candidates import FROM
+from nas.store import META, Stored
 from tests.dashboard.asking import Client
-from tests.dashboard.studying import make
+from tests.dashboard.studying import feasible, make, trial
 from tests.dashboard.test_callbacks import VERSION, said
 
 TAU = "Kendall's τ"
@@ -108,6 +110,26 @@ def test_longer_trainings_that_come_later_are_told(tmp_path: Path, monkeypatch: 
     assert study.refresh().version != before
     (layer,) = front.data([study]).layers
     assert layer.final.accuracies == (91.0,)
+
+
+@pytest.mark.parametrize("evaluator", ["short", "supernet"])
+def test_the_best_is_kept_up_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, evaluator: str) -> None:
+    monkeypatch.setattr("dashboard.studies.FRESH_S", -1.0)
+    stored = make(tmp_path, 2)
+    stored.study.set_user_attr(META, stored.meta | {"evaluator": evaluator})
+    _, study = opened(tmp_path)
+    fits, rng, found = feasible(), Random(5), set()
+    for number in range(2, 30):
+        finished, _ = trial(fits, number, rng)
+        if evaluator == "supernet" and number % 5 == 3:  # fine-tuned: less accurate, and counts before what was lent
+            finished.set_user_attr(FROM, 0)
+            finished.values = [0.5 + number / 1000, finished.values[1]]
+        stored.study.add_trial(finished)
+        best = study.refresh().best
+        assert best is not None
+        assert best.number == stored.best().number
+        found.add(best.number)
+    assert len(found) > 1
 
 
 def test_without_a_trained_network_nothing_is_the_best(tmp_path: Path) -> None:
