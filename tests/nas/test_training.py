@@ -152,6 +152,11 @@ def test_a_deadline_ends_training(images: Images) -> None:
     assert caught.value.reason == "timed out"
 
 
+def test_what_has_reached_its_end_is_not_late(images: Images) -> None:
+    one_step = RECIPE.with_(steps=1)
+    assert train(network(), images, 16, one_step, seed=0, deadline=time.monotonic() - 1).curve[-1].samples > 0
+
+
 def test_running_out_of_memory_is_a_failed_candidate(images: Images, monkeypatch: pytest.MonkeyPatch) -> None:
     def hungry(*_: object, **__: object) -> None:
         torch.empty(1 << 60, dtype=torch.uint8)
