@@ -14,6 +14,7 @@ import json
 import statistics
 import time
 from collections.abc import Iterable
+from itertools import islice
 from random import Random
 from typing import Any
 
@@ -26,6 +27,7 @@ from nas.build import build
 from nas.cli import Help, positive, run
 from nas.supernet.network import Supernet
 from search_spaces.arch import Arch
+from search_spaces.errors import ArchError
 from search_spaces.spaces import find, names
 
 CLASSES = 10
@@ -62,11 +64,12 @@ def measured(name: str, args: argparse.Namespace) -> dict[str, Any]:
     space, rng = found.at(found.resolutions[-1]), Random(args.seed)
     supernet = Supernet(space, 3, CLASSES, args.pixels).train()
     largest, cost = space.lattice(3, CLASSES).extreme("params", -1)
-    archs = [arch for arch in (space.sample(rng) for _ in range(100)) if fits(arch, args.pixels)][: args.draws]
+    drawn = (space.sample(rng) for _ in range(100))
+    fitting = ((arch, network) for arch in drawn if (network := alone_of(arch, args.pixels)) is not None)
+    archs, alone = zip(*islice(fitting, args.draws), strict=True)
     images = torch.randn(args.batch, 3, args.pixels, args.pixels, generator=torch.Generator().manual_seed(args.seed))
     images = images.contiguous(memory_format=devices.MEMORY_FORMAT)
     labels = torch.arange(args.batch) % CLASSES
-    alone = [devices.place(build(arch.at(args.pixels), 3, CLASSES).train(), torch.device("cpu")) for arch in archs]
     pairs = []
     for _ in range(args.repeats + 1):
         ours = passes((supernet.select(arch, args.pixels) for arch in archs), images, labels)
@@ -83,13 +86,12 @@ def measured(name: str, args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def fits(arch: Arch, pixels: int) -> bool:
-    """Whether images of so many px reach the head."""
+def alone_of(arch: Arch, pixels: int) -> nn.Module | None:
+    """The network as it is trained by itself; None where images of so many px do not reach the head."""
     try:
-        build(arch.at(pixels), 3, CLASSES)
-    except ValueError:
-        return False
-    return True
+        return devices.place(build(arch.at(pixels), 3, CLASSES).train(), torch.device("cpu"))
+    except ArchError:
+        return None
 
 
 def passes(networks: Iterable[nn.Module], images: torch.Tensor, labels: torch.Tensor) -> float:

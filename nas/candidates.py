@@ -142,6 +142,6 @@ def as_row(candidate: Candidate) -> dict[str, Any]:
     )
 
 
-def weights_name(number: int, kind: str = "trial") -> str:
-    """Where a trial's weights lie, in its study's folder: of the search, or of kind `longer-SAMPLES` (`nas.trust`)."""
-    return f"weights/{kind}-{number:05d}.safetensors"
+def weights_name(number: int, samples: int | None = None) -> str:
+    """Where a trial's weights lie, in its study's folder: of the search, or of longer training on so many images."""
+    return f"weights/{'trial' if samples is None else f'longer-{samples}'}-{number:05d}.safetensors"

@@ -23,7 +23,7 @@ from nas.session import LARGEST_IMAGE, about, chosen_recipe, require_same
 from nas.store import Stored, create_study, default_storage, open_study, writable_folder
 from search_spaces.arch import Arch
 
-OWN = ("data", "epochs", "steps", "train_resolution", "batch_size", "lr", "compile", "seed")
+OWN = ("data", "epochs", "steps", "train_resolution", "batch_size", "lr", "precision", "compile", "seed")
 """Arguments that say what `--like` takes from a study."""
 
 

@@ -152,7 +152,15 @@ class Recipe:
 
     def total_steps(self, images: int) -> int:
         """Optimizer steps on a training split of that many images."""
-        return self.steps or max(1, round(self.epochs * images / min(self.batch_size, images)))
+        return self.steps or max(1, round(self.epochs * images / self.batch(images)))
+
+    def batch(self, images: int) -> int:
+        """Images of a step on a training split of that many."""
+        return min(self.batch_size, images)
+
+    def samples(self, images: int) -> int:
+        """Images that a training on a split of that many sees, repeats counted."""
+        return self.total_steps(images) * self.batch(images)
 
     def with_(self, **changes: Any) -> Recipe:
         """This recipe with some fields changed; None leaves a field as it is."""

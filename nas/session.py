@@ -60,8 +60,7 @@ class Session:
         least, most = self.feasible.share()
         share = f"about {most:.0%}" if most - least < 0.01 <= least else f"{least:.2%} to {most:.2%}"
         images = self.search.evaluator.images
-        train = len(images.data.train)
-        samples = recipe.total_steps(train) * min(recipe.batch_size, train)
+        samples = recipe.samples(len(images.data.train))
         until = " or ".join(
             said
             for said in (
@@ -88,7 +87,7 @@ class Session:
         if recipe.rungs == 1:
             return ""
         images = len(self.search.evaluator.images.data.train)
-        ends = ", ".join(str(steps * min(recipe.batch_size, images)) for steps in recipe.rung_steps(images)[:-1])
+        ends = ", ".join(str(steps * recipe.batch(images)) for steps in recipe.rung_steps(images)[:-1])
         return f"they stop after {ends} images, and the best 1 in {recipe.reduction} of each go on\n"
 
 
@@ -245,8 +244,8 @@ def require_same(stored: Stored, meta: dict[str, Any]) -> None:
     was, wanted = Recipe.from_json(stored.meta["recipe"]).to_json(), dict(meta["recipe"])  # older ones lack fields
     for own in ("precision", "data"):  # the study's precision goes on; images may have moved, and are the same below
         was.pop(own), wanted.pop(own)
-    priced = () if "latency_table" in meta.keys() - stored.meta.keys() else ("latency_table",)  # older ones do not say
-    for name in SAME + priced:
+    by_table = () if "latency_table" in meta.keys() - stored.meta.keys() else ("latency_table",)  # older ones say none
+    for name in SAME + by_table:
         was[name], wanted[name] = (said.get(name, UNSAID.get(name)) for said in (stored.meta, meta))
     changed = [f"{name} {was[name]!r}, now {wanted.get(name)!r}" for name in was if was[name] != wanted.get(name)]
     if changed:

@@ -32,7 +32,7 @@ def best(stored: Stored, candidate: Candidate) -> tuple[dict[str, Tensor], Accur
         return _load(final), Accuracy(value, "test", data, report.get("pixels"), _epochs(recipe))
     tuned = candidate.accuracy or 0.0 if candidate.refines is not None else 0.0
     for row in stored.longer():
-        longer = stored.folder / weights_name(candidate.number, f"longer-{row['samples']}")
+        longer = stored.folder / weights_name(candidate.number, row["samples"])
         if row["number"] == candidate.number and longer.is_file() and row["long"] >= tuned:
             return _load(longer), Accuracy(row["long"], "validation", data, candidate.pixels, samples=row["samples"])
     short = candidate.weights  # looked up once: a search that goes on may be deleting it

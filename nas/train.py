@@ -124,8 +124,8 @@ def train_and_test(stored: Stored, candidate: Candidate, evaluator: Evaluator, s
 def _known(candidate: Candidate, recipe: Recipe) -> tuple[list[Run], Path | None]:
     """Runs by this recipe that the study has, and where the weights of the best lie."""
     report = candidate.trained or {}
-    kept = Path(report["weights"]) if "runs" in report else None
-    if kept is None or not kept.is_file() or _alike(report["recipe"]) != _alike(recipe.to_json()):
+    kept = Path(report.get("weights", ""))
+    if not report.get("runs") or not kept.is_file() or _alike(report.get("recipe", {})) != _alike(recipe.to_json()):
         return [], None
     return [Run(**{each.name: row[each.name] for each in fields(Run)}) for row in report["runs"]], kept
 

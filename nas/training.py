@@ -101,7 +101,7 @@ class _Run:
         self.network, self.trainee = network, trainee
         self.images, self.pixels, self.recipe = images, pixels, recipe
         self.inputs, self.labels = images.split("train", pixels)
-        self.batch = min(recipe.batch_size, len(self.labels))
+        self.batch = recipe.batch(len(self.labels))
         self.begin, self.end = (0, *recipe.rung_steps(len(self.labels)))[rung : rung + 2]  # steps done by then
         self.total = recipe.total_steps(len(self.labels))
         self.generator = torch.Generator().manual_seed(seed + rung)

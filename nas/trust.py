@@ -173,7 +173,7 @@ def _longer(stored: Stored, one: Candidate, evaluator: Evaluator, samples: int) 
     except Failed as failure:
         return str(failure)
     if all(evaluation.accuracy > pair.long for pair in known(stored, samples)):
-        keep_weights(evaluation.weights, stored.folder / weights_name(one.number, f"longer-{samples}"))
+        keep_weights(evaluation.weights, stored.folder / weights_name(one.number, samples))
     row = {"number": one.number, "long": evaluation.accuracy, "samples": samples}
     stored.note_longer(row | {"seconds": time.monotonic() - begin})
     return f"{evaluation.accuracy:.4f} after {samples} images, {one.accuracy:.4f} before"
@@ -181,8 +181,7 @@ def _longer(stored: Stored, one: Candidate, evaluator: Evaluator, samples: int) 
 
 def samples_of(evaluator: Evaluator) -> int:
     """Images that a training sees, repeats counted."""
-    images = len(evaluator.images.data.train)
-    return evaluator.recipe.total_steps(images) * min(evaluator.recipe.batch_size, images)
+    return evaluator.recipe.samples(len(evaluator.images.data.train))
 
 
 def _expected(one: Candidate, samples: int) -> float:

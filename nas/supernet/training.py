@@ -73,7 +73,7 @@ class Training:
     ) -> None:
         self.supernet, self.images, self.recipe, self.sampling = supernet, images, recipe, sampling
         self.length, self.path, self.state = length, path, State()
-        self.batch = min(recipe.batch_size, len(images.data.train))
+        self.batch = recipe.batch(len(images.data.train))
         self.optimizer = _optimizer(supernet, recipe, self.batch)
         self.losses: list[Tensor] = []
         if path.is_file():

@@ -103,6 +103,14 @@ def test_weights_that_are_gone_are_trained_anew(stored: Stored) -> None:
     assert evaluator.trained == [0]
 
 
+def test_a_report_without_what_a_run_needs_is_trained_anew(stored: Stored) -> None:
+    run = {"seed": 0, "accuracy": 0.5, "test_accuracy": 0.5, "seconds": 1.0}
+    stored.note_training(stored.best().arch, {"test_accuracy": 0.5, "runs": [run]})
+    evaluator = Final()
+    trained(stored, evaluator, 1)
+    assert evaluator.trained == [0]
+
+
 def test_no_file_of_a_strangers_choice_is_deleted(stored: Stored, tmp_path: Path) -> None:
     report = trained(stored, Final(), 1)
     (mine := tmp_path / "mine.safetensors").write_bytes(Path(report["weights"]).read_bytes())

@@ -104,7 +104,7 @@ def test_longer_training_decides_and_is_not_repeated(stored: Stored) -> None:
         (c for c in stored.complete() if c.number in {p.number for p in known(stored)}), key=lambda c: c.accuracy or 0
     )
     assert stored.best().number == worst.number != before.number
-    assert (stored.folder / weights_name(worst.number, "longer-640")).is_file()
+    assert (stored.folder / weights_name(worst.number, 640)).is_file()
     again = Slow()
     assert measure(stored, again, 6) == found  # type: ignore[arg-type]
     assert not again.seen
@@ -156,7 +156,7 @@ def test_what_was_fine_tuned_leads_over_what_a_supernet_lent(tmp_path: Path) -> 
     assert not praised & {c.number for c in picked}
 
     def trained_longer(number: int, long: float) -> None:
-        keep_weights({"head.classifier.bias": torch.ones(10)}, stored.folder / weights_name(number, "longer-640"))
+        keep_weights({"head.classifier.bias": torch.ones(10)}, stored.folder / weights_name(number, 640))
         row = {"number": number, "long": long, "samples": 640, "seconds": 1.0}
         stored.study.set_user_attr(f"longer:{number}:640", row)
 

@@ -103,8 +103,8 @@ def test_known_networks_train_as_candidates_do(
     assert zoo.main(like) == 0
     other = open_study("sqlite:///results/nas.db", "other")
     assert other.meta["recipe"] == stored.meta["recipe"]
-    with pytest.raises(UserError, match=r"--like takes data, recipe and seed of .* but got --steps, --seed beside it"):
-        zoo.main([*like, "--steps", "2", "--seed", "0"])
+    with pytest.raises(UserError, match=r"--like takes data.* but got --steps, --precision, --seed beside it"):
+        zoo.main([*like, "--steps", "2", "--seed", "0", "--precision", "fp32"])
 
 
 def test_a_search_begins_with_its_seeds(
