@@ -28,7 +28,8 @@ from nas.batches import Images
 from nas.budgeted import BudgetedSampler
 from nas.candidates import Candidate
 from nas.evaluate import Evaluator
-from nas.loop import Limits, Reporter, Search
+from nas.loop import Search
+from nas.progress import Limits, Progress, Reporter
 from nas.recipe import QUICK
 from nas.store import create_study
 from search_spaces import Arch, IntRange, OneOf, Stage
@@ -106,7 +107,7 @@ def main() -> None:
         meta = {"in_channels": 3, "num_classes": 10, "recipe": recipe.to_json(), "folder": folder, "space": "tiny"}
         gate = BudgetedSampler(samplers.find(args.sampler), feasible, seed=0)
         stored = create_study(f"sqlite:///{Path(folder) / 'nas.db'}", "tiny", meta, gate)
-        search = Search(stored, feasible, gate, Evaluator(recipe, images), watch)
+        search = Search(stored, feasible, gate, Evaluator(recipe, images), Progress(stored, watch))
         if args.objects:
             search.run(Limits(trials=args.trials // 5))
             before = kinds()

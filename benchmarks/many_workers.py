@@ -44,7 +44,7 @@ from nas import samplers
 from nas.budgeted import BudgetedSampler
 from nas.figures import template, write
 from nas.known_cost.proposal import Known, Options, propose
-from nas.loop import Limits
+from nas.progress import Limits
 from nas.samplers.from_optuna import distribution
 from nas.store import open_study
 from search_spaces.budget import Budget

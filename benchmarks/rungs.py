@@ -26,8 +26,8 @@ from nas.batches import Images
 from nas.budgeted import BudgetedSampler
 from nas.evaluate import Evaluator
 from nas.halving import Halving
-from nas.loop import Limits, Reporter
 from nas.pareto import hypervolume
+from nas.progress import Limits
 from nas.recipe import QUICK, Recipe
 from nas.rungs import share
 from nas.store import create_study
@@ -82,7 +82,7 @@ def run(feasible: Feasible, recipe: Recipe, images: Images, sampler: str, trials
         gate = BudgetedSampler(samplers.find(sampler), feasible, recipe.seed)
         meta = {"in_channels": 3, "num_classes": 1000, "recipe": recipe.to_json(), "folder": folder, "budget": ""}
         stored = create_study(f"sqlite:///{Path(folder) / 'nas.db'}", "rungs", meta, gate)
-        search = Halving(stored, feasible, gate, Evaluator(recipe, images), Reporter())
+        search = Halving(stored, feasible, gate, Evaluator(recipe, images))
         begin = time.process_time()
         search.run(Limits(trials=wanted))
         seconds, done = time.process_time() - begin, stored.complete()

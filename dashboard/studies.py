@@ -253,9 +253,9 @@ def _row(candidate: Candidate, trial: FrozenTrial) -> Row:
         accuracy = candidate.curve[-1].get("accuracy")
     return Row(
         candidate.number, candidate.state, candidate.arch, candidate.cost, accuracy,
-        candidate.reason or candidate.attrs.get("detail", ""), candidate.seconds, begun, ended,
-        candidate.attrs.get("latency_ms"), candidate.attrs.get("proposals", {}), trial.params, candidate.curve,
-        candidate.rungs, candidate.attrs.get("promotes"),
+        candidate.reason or candidate.detail, candidate.seconds, begun, ended,
+        candidate.latency_ms, candidate.proposals, trial.params, candidate.curve,
+        candidate.rungs, candidate.promotes,
     )  # fmt: skip
 
 

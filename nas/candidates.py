@@ -70,6 +70,44 @@ class Candidate:
         return self.attrs.get(FROM)
 
     @property
+    def promotes(self) -> int | None:
+        """The trial that stopped at the end of a rung, where this one goes on from there."""
+        return self.attrs.get("promotes")
+
+    @property
+    def repeat(self) -> int:
+        """Which of the study's seeds it was trained with, where a list of networks is trained with several."""
+        repeat: int = self.attrs.get("repeat", 0)
+        return repeat
+
+    @property
+    def worker(self) -> str | None:
+        """What the command that started its worker calls that; None of a worker on its own."""
+        return self.attrs.get("worker", {}).get("name")  # type: ignore[no-any-return]
+
+    @property
+    def latency_ms(self) -> float | None:
+        """What the latency table predicted, where the budget limits it."""
+        return self.attrs.get("latency_ms")
+
+    @property
+    def detail(self) -> str:
+        """More on the reason."""
+        return str(self.attrs.get("detail", ""))
+
+    @property
+    def proposals(self) -> dict[str, int]:
+        """What became of the proposals that led to it."""
+        proposals: dict[str, int] = self.attrs.get("proposals", {})
+        return proposals
+
+    @property
+    def timings(self) -> dict[str, float]:
+        """Seconds by what they were spent on: build, training, validation; of a rung's trial its own alone."""
+        timings: dict[str, float] = self.attrs.get("timings", {})
+        return timings
+
+    @property
     def weights(self) -> Path | None:
         """The state dict that short training left, while the candidate is on the front."""
         path = self.study.folder / weights_name(self.number)
@@ -131,7 +169,7 @@ def keepers(candidates: list[Candidate]) -> list[Candidate]:
 
 def as_row(candidate: Candidate) -> dict[str, Any]:
     said = {name: getattr(candidate, name) for name in ("number", "state", "rung", "accuracy")}
-    timings = {f"{name}_s": value for name, value in candidate.attrs.get("timings", {}).items()}
+    timings = {f"{name}_s": value for name, value in candidate.timings.items()}
     return (
         said
         | asdict(candidate.cost)

@@ -17,7 +17,7 @@ from uuid import uuid4
 
 from nas.crew import Ending, How, work
 from nas.errors import UserError
-from nas.loop import NAME
+from nas.recovery import NAME
 from search_spaces.errors import LanguageError
 
 

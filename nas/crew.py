@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
 from nas.candidates import Candidate
 from nas.errors import UserError
-from nas.loop import UNDER_WAY, Limits, Search
 from nas.patience import PATIENCE_S, patiently
+from nas.progress import UNDER_WAY, Limits, Progress
+from nas.recovery import bury_all, revive
 from nas.report import note
 from nas.store import Unreachable
 
@@ -44,7 +45,7 @@ class Ending:
 
 
 class Worker(Protocol):
-    """A worker that was started. `name` is what its trials say under `worker.name` (`nas.loop.NAME`)."""
+    """A worker that was started. `name` is what its trials say under `worker.name` (`nas.recovery.NAME`)."""
 
     name: str
 
@@ -90,30 +91,29 @@ def _away(error: Exception) -> str:
 
 @dataclass
 class Crew:
-    """Workers on one study; `search` is never run, it reads the study and tells the reporter."""
+    """Workers on one study, and how far they are together."""
 
-    search: Search
+    progress: Progress
     engine: Engine
-    limits: Limits
-    begin: float = field(default_factory=time.monotonic)
     deaths: int = 0
 
     def __post_init__(self) -> None:
         self.workers: dict[int, Worker] = {}
         self.left: dict[int, str] = {}  # places whose worker ended for good, and what it said
-        self.told = {c.number for c in self.search.stored.candidates() if c.state not in ("running", "waiting")}
+        self.told = {c.number for c in self.progress.stored.candidates() if c.state not in ("running", "waiting")}
         self.started: set[int] = set()
         self.names: set[str] = set()  # of all workers that were started: a study may have those of other machines
 
-    def run(self) -> str:
+    def run(self, limits: Limits) -> str:
         """Search until a limit is reached; return which one it was. Raise `UserError` when workers cannot live."""
-        self.search.announce(self.limits)
+        self.progress.begin(limits)
+        self.progress.announce()
         try:
             while True:
                 self._look()
                 for place in list(self.workers):
                     self._collect(place)
-                over = self.search._reached(self.limits, time.monotonic() - self.begin)
+                over = self.progress.reached()
                 for place in range(self.engine.places):
                     idle = place not in self.workers and place not in self.left
                     if not over and idle and len(self.workers) < self._needed():
@@ -140,16 +140,14 @@ class Crew:
 
     def _needed(self) -> int:
         """How many workers may have something to do: one at least, which then says why it is over."""
-        if self.limits.trials is None:
-            return self.engine.places
-        return max(1, self.search._missing(self.limits.trials))
+        missing = self.progress.missing()
+        return self.engine.places if missing is None else max(1, missing)
 
     def _limits(self) -> list[str]:
         """What is left of the limits, as arguments."""
-        more = [] if self.limits.trials is None else ["--trials", str(self.limits.trials)]
-        if self.limits.timeout is not None:
-            more += ["--timeout", f"{max(1, self.limits.timeout - (time.monotonic() - self.begin)):.0f}s"]
-        return more
+        trials, seconds = self.progress.limits.trials, self.progress.seconds_left()
+        more = [] if trials is None else ["--trials", str(trials)]
+        return more if seconds is None else [*more, "--timeout", f"{max(1, seconds):.0f}s"]
 
     def _collect(self, place: int) -> None:
         """Take note of a worker that ended; one that died is started anew by the next round."""
@@ -167,13 +165,13 @@ class Crew:
 
     def _dismiss(self) -> None:
         """End the workers that took up no trial yet, and may wait for a place on a cluster that never comes free."""
-        busy = {c.attrs.get("worker", {}).get("name") for c in self.search.candidates}
+        busy = {c.worker for c in self.progress.candidates}
         for place in [place for place, worker in self.workers.items() if worker.name not in busy]:
             self.workers.pop(place).end()
 
     def _died(self, worker: Worker, ending: Ending) -> None:
         self.deaths += 1
-        self.search.bury(worker.name)
+        bury_all(self.progress.stored.study, worker.name)
         note(f"a worker ended {ending.by} and is replaced ({ending.said})")
         if self.deaths >= max(DEATHS, 2 * self.engine.places):
             raise UserError(
@@ -196,28 +194,28 @@ class Crew:
 
     def _holds(self, worker: Worker) -> bool:
         """Whether a worker has a trial in hand."""
-        candidates = self.search.stored.candidates()
-        return any(c.state == "running" and c.attrs.get("worker", {}).get("name") == worker.name for c in candidates)
+        candidates = self.progress.stored.candidates()
+        return any(c.state == "running" and c.worker == worker.name for c in candidates)
 
     # ----------------------------------------------------------------------------------- the study
 
     def _look(self) -> None:
         """Read the study, queue what dead workers left, and tell the reporter what is new."""
-        self.search.revive()
-        self.search.candidates = self.search.stored.candidates()
-        for c in self.search.candidates:
+        revive(self.progress.stored.study)
+        self.progress.read()
+        for c in self.progress.candidates:
             if c.state == "running" and c.number not in self.started:
                 self.started.add(c.number)
-                self.search.reporter.started(c.number, c.arch, c.cost.flops)
+                self.progress.reporter.started(c.number, c.arch, c.cost.flops)
             elif c.state not in ("running", "waiting") and c.number not in self.told:
                 self.told.add(c.number)
-                if c.settled and c.attrs.get("worker", {}).get("name") in self.names:
+                if c.settled and c.worker in self.names:
                     self._count(c)
-                self.search._tell_reporter(c.number, self.limits, self.begin)
+                self.progress.tell(c.number)
 
     def _count(self, c: Candidate) -> None:
         """Take note of what a candidate took that one of these workers trained."""
         self.deaths = 0 if c.reason != "error" else self.deaths
         seconds = (c.seconds or 0.0) - c.attrs.get("before_s", 0.0)
-        self.search.seconds.append(seconds / self.engine.places)  # so often one ends
-        self.search.timings.append(c.attrs.get("timings", {}))
+        self.progress.seconds.append(seconds / self.engine.places)  # so often one ends
+        self.progress.timings.append(c.timings)

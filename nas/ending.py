@@ -39,14 +39,15 @@ def finish(args: argparse.Namespace, stored: Stored, search: Search, run: Run) -
     """Export the best network, print the front and what comes next; return the exit code."""
     exported = None if args.no_export else _exported(stored)
     wall_s = time.perf_counter() - run.begin
-    seconds = search.spent()
+    seconds = search.progress.spent()
     if search.sampler.prefilter:
         seconds["prefilter"] = search.sampler.prefilter.seconds
     seconds["trust"] = run.trust_s
+    proposals = search.progress.proposals()
     pairs = trust.known(stored)
     trusted = trust.verdict(pairs)
     if args.json:
-        more = {"ended": run.ended, "wall_s": wall_s, "spent_s": seconds, "proposals": search.proposals()}
+        more = {"ended": run.ended, "wall_s": wall_s, "spent_s": seconds, "proposals": proposals}
         more["trust"] = trust.as_json(trusted, pairs)
         more |= {"rungs": rungs(stored)} if search.evaluator.recipe.rungs > 1 else {}
         print(json.dumps(summary(stored, exported=str(exported) if exported else None, **more), indent=2))
@@ -56,7 +57,7 @@ def finish(args: argparse.Namespace, stored: Stored, search: Search, run: Run) -
         f"validation {seconds['validation']:.0f} s, longer training {run.trust_s:.0f} s, "
         f"the rest {run.overhead(wall_s, seconds):.1%}"
     )
-    note("proposals: " + ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in search.proposals().items()))
+    note("proposals: " + ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in proposals.items()))
     if search.sampler.prefilter:
         note(f"{search.sampler.prefilter}")
     print_front(stored)

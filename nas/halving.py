@@ -8,7 +8,6 @@ are missing, on another machine say, the rungs before are trained anew, to the s
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -17,61 +16,78 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from nas.budgeted import BudgetedSampler
 from nas.candidates import Candidate
-from nas.evaluate import Checkpoint, Evaluation
+from nas.evaluate import Checkpoint, Evaluation, Evaluator
 from nas.files import discard, keep_weights
-from nas.loop import Limits, Search
+from nas.loop import Search
+from nas.progress import Progress
+from nas.recipe import Recipe
 from nas.rungs import Reached, promotable, waiting
+from nas.store import Stored
 from nas.training import Point, Trained
 from search_spaces.arch import Arch
+from search_spaces.feasible import Feasible
 
 KEPT = 16  # checkpoints of the next in line on each rung: others train anew, should their turn come
 FOLDER = "rungs"
 
 
-class Halving(Search):
-    """One worker on one study whose recipe has rungs."""
+class Ladder(Progress):
+    """How far a search in rungs is, and who goes on next."""
 
-    # ----------------------------------------------------------------------------------- who is next
+    def __init__(self, stored: Stored, recipe: Recipe) -> None:
+        super().__init__(stored)
+        self.recipe = recipe
 
     def next(self) -> Candidate | None:
         """The candidate to go on with, the highest rung first."""
-        taken = self._taken()
+        taken = self.taken()
         by_number = {c.number: c for c in self.candidates}
-        for rung in reversed(range(self.evaluator.recipe.last_rung)):
+        for rung in reversed(range(self.recipe.last_rung)):
             reached, promoted = standings(self.candidates, taken, rung)
-            for number in promotable(reached, promoted, self.evaluator.recipe.reduction):
+            for number in promotable(reached, promoted, self.recipe.reduction):
                 return by_number[number]
         return None
 
-    def _trial(self, limits: Limits, begin: float) -> None:
-        found = None if self._queue() else self.next()
+    def queue(self) -> list[FrozenTrial]:
+        """Trials that wait for a worker."""
+        return self.stored.study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+
+    def taken(self) -> set[int]:
+        """Numbers of the stopped trials that another goes on from, went on from, or will."""
+        trials = self.stored.study.get_trials(deepcopy=False)
+        return {t.user_attrs["promotes"] for t in trials if "promotes" in t.user_attrs}
+
+    def _enough(self) -> str:
+        """Enough candidates are no reason to stop while one may go on."""
+        going = self.next() or any("promotes" in t.user_attrs for t in self.queue())
+        return "" if going else super()._enough()
+
+    def missing(self) -> int | None:
+        """Of each rung."""
+        if self.limits.trials is None:
+            return None
+        reached: list[int] = [self.limits.trials // self.recipe.reduction**rung for rung in range(self.recipe.rungs)]
+        return sum(reached) - sum(max(1, len(c.rungs)) for c in self.candidates if c.settled)
+
+
+class Halving(Search):
+    """One worker on one study whose recipe has rungs."""
+
+    progress: Ladder
+
+    def __init__(self, stored: Stored, feasible: Feasible, sampler: BudgetedSampler, evaluator: Evaluator) -> None:
+        super().__init__(stored, feasible, sampler, evaluator, Ladder(stored, evaluator.recipe))
+
+    # ------------------------------------------------------------------------------------- one trial
+
+    def _trial(self) -> None:
+        found = None if self.progress.queue() else self.progress.next()
         if found:
             params = self.study.get_trials(deepcopy=False)[found.number].params
             self.study.enqueue_trial(params, user_attrs={"promotes": found.number})
-        super()._trial(limits, begin)
-
-    def _queue(self) -> list[FrozenTrial]:
-        """Trials that wait for a worker."""
-        return self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
-
-    def _taken(self) -> set[int]:
-        """Numbers of the stopped trials that another goes on from, went on from, or will."""
-        trials = self.study.get_trials(deepcopy=False)
-        return {t.user_attrs["promotes"] for t in trials if "promotes" in t.user_attrs}
-
-    def _reached(self, limits: Limits, elapsed: float) -> str:
-        """Enough candidates are no reason to stop while one may go on."""
-        if self.next() or any("promotes" in t.user_attrs for t in self._queue()):
-            limits = replace(limits, trials=None)
-        return super()._reached(limits, elapsed)
-
-    def _missing(self, trials: int) -> int:
-        recipe = self.evaluator.recipe
-        reached: list[int] = [trials // recipe.reduction**rung for rung in range(recipe.rungs)]
-        return sum(reached) - sum(max(1, len(c.rungs)) for c in self.candidates if c.settled)
-
-    # ------------------------------------------------------------------------------------- one trial
+        super()._trial()
 
     def _before(self, trial: Trial) -> Candidate | None:
         """The stopped trial that this one goes on from."""
@@ -133,9 +149,9 @@ class Halving(Search):
 
     def _in_line(self) -> set[int]:
         """Trials whose checkpoints may be of use: the next in line, and what running and queued ones go on from."""
-        taken = self._taken()
+        taken, candidates = self.progress.taken(), self.progress.candidates
         rungs = range(self.evaluator.recipe.last_rung)
-        lines = [waiting(*standings(self.candidates, taken, rung))[:KEPT] for rung in rungs]
+        lines = [waiting(*standings(candidates, taken, rung))[:KEPT] for rung in rungs]
         trials = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING, TrialState.WAITING))
         going = {t.number for t in trials} | {t.user_attrs.get("promotes", t.number) for t in trials}
         return going | {one.number for line in lines for one in line}

@@ -16,7 +16,8 @@ from nas.batches import Images
 from nas.budgeted import mixed
 from nas.errors import UserError
 from nas.evaluate import Evaluator
-from nas.loop import Limits, Reporter, Search
+from nas.loop import Loop
+from nas.progress import Limits, Progress
 from nas.recipe import Recipe
 from nas.report import Lines, note
 from nas.session import LARGEST_IMAGE, about, chosen_recipe, require_same
@@ -40,17 +41,16 @@ class Item:
         return str(self.arch), self.repeat
 
 
-class Listed(Search):
+class Listed(Loop):
     """Trains what the study lacks of its items, in their order."""
 
     def __init__(self, stored: Stored, items: list[Item], evaluator: Evaluator) -> None:
-        self.stored, self.study, self.items = stored, stored.study, items
-        self.evaluator, self.reporter = evaluator, Reporter()
-        self.candidates, self.seconds, self.timings, self.dropped = [], [], [], set()
+        super().__init__(stored, evaluator, Progress(stored))
+        self.items = items
 
     def missing(self) -> list[Item]:
         """The items that are neither trained nor failed for a reason of their own."""
-        known = {(str(c.arch), c.attrs.get("repeat", 0)) for c in self.stored.candidates() if c.settled}
+        known = {(str(c.arch), c.repeat) for c in self.stored.candidates() if c.settled}
         return [item for item in self.items if item.key not in known]
 
     def _propose(self, trial: Trial) -> tuple[Arch, dict[str, Any]]:
@@ -58,11 +58,7 @@ class Listed(Search):
         seed = mixed(self.evaluator.recipe.seed, item.repeat)  # the same for each network: differences are theirs
         return item.arch, {**item.notes, "repeat": item.repeat, "seed": seed}
 
-    def _claim(self, trial: Trial, arch: Arch, about: dict[str, Any], limits: Limits) -> str:
-        self._note(trial, arch=str(arch))  # a network is trained with several seeds
-        return ""
-
-    def _reached(self, limits: Limits, elapsed: float) -> str:
+    def _reached(self) -> str:
         return "" if self.missing() else f"all {len(self.items)} are trained"
 
 
@@ -87,9 +83,9 @@ def train(args: argparse.Namespace, items: list[Item], kind: str, name: str, ref
     stored.settle(args.results)
     evaluator = Evaluator(Recipe.from_json(stored.meta["recipe"]), Images(data, 3, device), args.candidate_timeout)
     worker = Listed(stored, items, evaluator)
-    total = worker.done() + len(worker.missing())
+    total = worker.progress.done() + len(worker.missing())
     note(f"study {name}: {len(worker.missing())} of {len(items)} trainings to do on {recipe.data}")
-    with Lines(total, worker.done()) as worker.reporter:
+    with Lines(total, worker.progress.done()) as worker.progress.reporter:
         ended = worker.run(Limits(trials=total))
     note(ended)
     if ended == "interrupted":

@@ -9,7 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from nas.candidates import Candidate
-from nas.loop import Reporter
+from nas.progress import Reporter
 from nas.store import Stored
 from nas.training import Point
 from nas.words import clock, short

@@ -17,7 +17,8 @@ from nas.latency.budgets import within
 
 if TYPE_CHECKING:
     from nas.crew import Engine
-    from nas.loop import Limits, Search
+    from nas.loop import Search
+    from nas.progress import Limits
     from nas.recipe import Recipe
     from nas.session import Session
     from nas.store import Stored
@@ -138,7 +139,7 @@ def main(argv: list[str] | None = None) -> int:
 
         for line in enqueue(session.stored, session.feasible, args.seeds_from):
             note(line)
-    with Lines(limits.trials, search.done()) as search.reporter:
+    with Lines(limits.trials, search.progress.done()) as search.progress.reporter:
         if phases:
             ended = phases.run(search, limits, note)
         elif engine is None:
@@ -147,14 +148,14 @@ def main(argv: list[str] | None = None) -> int:
             from nas.crew import Crew
 
             note(f"{engine}")
-            ended = Crew(search, engine, limits).run()
+            ended = Crew(search.progress, engine).run(limits)
     if not session.stored.complete():
         reasons = sorted({c.reason for c in session.stored.candidates() if c.reason}) or ["there was no time"]
         note(f"{ended}; no candidate was trained to the end ({', '.join(reasons)}): the same command goes on")
         return 130 if ended == "interrupted" else 1
     longer = time.perf_counter()
     if args.trust != 0 and ended != "interrupted":
-        networks = args.trust or trust.usual(search.done())
+        networks = args.trust or trust.usual(search.progress.done())
         deadline = time.monotonic() + begin + whole.timeout - longer if whole.timeout else math.inf
         slower = trust.slower(search.evaluator, trust.LONGER)
         try:
@@ -210,7 +211,7 @@ def _phases(args: argparse.Namespace, limits: Limits, search: Search, workers: i
 def _limits(args: argparse.Namespace, recipe: Recipe) -> Limits:
     """Those of the command line, or the defaults: as many candidates as train on the same images in rungs."""
     from nas.errors import UserError
-    from nas.loop import Limits
+    from nas.progress import Limits
     from nas.rungs import share
 
     if not args.trials and not args.timeout and args.evaluator == "supernet":

@@ -26,8 +26,9 @@ from nas.evaluate import Evaluator
 from nas.files import read_json
 from nas.halving import Halving
 from nas.latency.table import Table
-from nas.loop import Limits, Reporter, Search
+from nas.loop import Search
 from nas.prefilter import Prefilter, Rule
+from nas.progress import Limits
 from nas.recipe import RECIPES, Recipe
 from nas.store import Stored, create_study, default_storage, writable_folder
 from nas.words import clock
@@ -79,7 +80,7 @@ class Session:
             f"{trained} on {samples} images of {meta['data']} at {recipe.pixels(resolutions[-1])} px, "
             f"{len(meta['classes'])} classes, {recipe.precision} on {devices.describe(images.device)}\n"
             f"{self._rungs()}"
-            f"{self.search.done()} trials are done; until {until}, by {proposed}, seed {meta['seed']}"
+            f"{self.search.progress.done()} trials are done; until {until}, by {proposed}, seed {meta['seed']}"
         )
 
     def _rungs(self) -> str:
@@ -121,7 +122,7 @@ def open_session(args: argparse.Namespace, feasible: Feasible) -> Session:
     kept = Recipe.from_json(stored.meta["recipe"])
     evaluator = Evaluator(kept, images, args.candidate_timeout)
     worker = Search if kept.rungs == 1 else Halving
-    return Session(stored, worker(stored, feasible, sampler, evaluator, Reporter()), feasible)
+    return Session(stored, worker(stored, feasible, sampler, evaluator), feasible)
 
 
 def images_of(stored: Stored, device: str, threads: int | None) -> Images:

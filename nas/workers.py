@@ -22,7 +22,7 @@ from uuid import uuid4
 from nas import cli
 from nas.crew import Ending, How, work
 from nas.device import Share
-from nas.loop import NAME
+from nas.recovery import NAME
 
 
 class Processes:

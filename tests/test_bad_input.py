@@ -176,7 +176,7 @@ def test_weights_of_a_stranger_run_nothing(tmp_path: Path) -> None:
 
 def test_a_study_of_a_stranger_runs_no_space_file(tmp_path: Path) -> None:
     from nas.believed import of_study
-    from nas.loop import Limits
+    from nas.progress import Limits
     from nas.store import META, Stored, open_study
     from tests.nas.searching import search
 

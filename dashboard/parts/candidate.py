@@ -98,10 +98,10 @@ def headline(study: Study, candidate: Candidate) -> Any:
         pairs.append(("Validation accuracy", html.Strong(percent(candidate.accuracy))))
     if longer:
         pairs.append(("Trained longer", f"{percent(longer.long)} after {longer.samples:,} images"))
-    if latency := candidate.attrs.get("latency_ms"):
+    if latency := candidate.latency_ms:
         pairs.append(("Latency", f"{latency:.4g} ms"))
     if candidate.reason:
-        pairs.append(("Reason", " – ".join(filter(None, (candidate.reason, str(candidate.attrs.get("detail", "")))))))
+        pairs.append(("Reason", " – ".join(filter(None, (candidate.reason, candidate.detail)))))
     if report:
         spread = f" ± {100 * report['test_std']:.2f}" if report.get("test_std") else ""
         pairs.append(("Test accuracy, fully trained", f"{percent(report['test_accuracy'])}{spread}"))

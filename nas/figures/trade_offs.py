@@ -44,7 +44,7 @@ def data(stored: Stored, arch: Arch) -> TradeOffs:
     lines = tuple(_line(curve) for curve in curves(stored, arch))
     done = stored.complete()
     pixels = sorted({c.pixels for c in done if c.pixels})
-    seeds = len({c.attrs.get("repeat", 0) for c in done})
+    seeds = len({c.repeat for c in done})
     sizes = f"{pixels[0]} to {pixels[-1]} px" if pixels else "no size yet"
     trained = f"{stored.meta['data']} at {sizes}, {seeds} seed{'s' * (seeds != 1)}"
     return TradeOffs(stored.name, trained, stored.cost_of(arch).flops / 1e6, lines)

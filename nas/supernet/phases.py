@@ -13,7 +13,8 @@ from optuna.trial import Trial
 from nas.candidates import FROM, Candidate, pareto
 from nas.errors import UserError
 from nas.evaluate import Evaluator
-from nas.loop import Limits, Search
+from nas.loop import Loop, Search
+from nas.progress import Limits, Progress
 from nas.supernet.evaluators import InheritEvaluator, SupernetEvaluator
 from nas.supernet.network import Supernet
 from nas.supernet.sampling import Sampling
@@ -75,7 +76,7 @@ class Phases:
         begin, short_training = time.monotonic(), search.evaluator
         supernet, state = train_supernet(search, self.share * self.timeout, say)
         trained_s = time.monotonic() - begin
-        search.timings.append({"training": trained_s})
+        search.progress.timings.append({"training": trained_s})
         inherit = InheritEvaluator(
             supernet, short_training.recipe, short_training.images, short_training.candidate_timeout
         )
@@ -98,8 +99,9 @@ class FineTuning(Search):
     """Trains the front of a supernet's search from the weights it has there, the most accurate network first."""
 
     def __init__(self, search: Search, evaluator: Evaluator) -> None:
-        super().__init__(search.stored, search.feasible, search.sampler, evaluator, search.reporter)
-        self.timings = search.timings  # what the run spent is told at its end
+        progress = Progress(search.stored, search.progress.reporter)  # at a pace of its own
+        progress.timings = search.progress.timings  # what the run spent is told at its end
+        super().__init__(search.stored, search.feasible, search.sampler, evaluator, progress)
 
     def tuned(self) -> list[tuple[Candidate, Candidate]]:
         """(as the supernet had it, fine-tuned) of each network that was."""
@@ -113,18 +115,17 @@ class FineTuning(Search):
         front = pareto([c for c in candidates if c.refines is None])
         return next((c for c in reversed(front) if c.number not in done), None)
 
-    def _trial(self, limits: Limits, begin: float) -> None:
+    def _trial(self) -> None:
         if found := self.next():
             params = self.feasible.space.params(found.arch)
             self.study.enqueue_trial(params, user_attrs={FROM: found.number})
-        super()._trial(limits, begin)
+        super()._trial()
 
-    def _claim(self, trial: Trial, arch: Arch, about: dict[str, Any], limits: Limits) -> str:
-        self._note(trial, arch=str(arch))  # that it was seen before is the point
-        return ""
+    def _claim(self, trial: Trial, arch: Arch, about: dict[str, Any]) -> str:
+        return Loop._claim(self, trial, arch, about)  # that it was seen before is the point
 
-    def _reached(self, limits: Limits, elapsed: float) -> str:
-        return "the front is fine-tuned" if self.next() is None else super()._reached(limits, elapsed)
+    def _reached(self) -> str:
+        return "the front is fine-tuned" if self.next() is None else super()._reached()
 
 
 def compared(tuned: list[tuple[Candidate, Candidate]]) -> list[str]:

@@ -11,7 +11,7 @@ import torch
 from nas import samplers
 from nas.budgeted import BudgetedSampler
 from nas.evaluate import Evaluation
-from nas.loop import Reporter, Search
+from nas.loop import Search
 from nas.recipe import Recipe
 from nas.store import create_study
 from nas.training import Point, Trained
@@ -81,4 +81,4 @@ def search(
     gate = BudgetedSampler(samplers.find(sampler), fits, seed)
     meta = {"in_channels": 3, "num_classes": 10, "recipe": {}, "folder": str(folder / "toy"), "space": "toy"}
     stored = create_study(storage or f"sqlite:///{folder / 'nas.db'}", "toy", meta, gate)
-    return Search(stored, fits, gate, oracle or Oracle(), Reporter())  # type: ignore[arg-type]
+    return Search(stored, fits, gate, oracle or Oracle())  # type: ignore[arg-type]

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from nas.crew import Crew, Ending, How
-from nas.loop import NAME, Limits, Search, me
+from nas.loop import Search
+from nas.progress import Limits
+from nas.recovery import NAME, me
 from tests.nas.searching import search
 
 
@@ -58,9 +60,9 @@ def test_what_dead_workers_and_other_machines_took_is_not_this_runs(
     before._note(left, worker=me() | {"pid": 2**22 + 1}, arch="r32 | conv_stem(width=8) | pool_head")
     with sqlite3.connect(tmp_path / "nas.db") as database:  # it was killed in the night before
         database.execute("UPDATE trials SET datetime_start = '2020-01-01 00:00:00' WHERE number = 1")
-    run = worker(tmp_path)
+    run = worker(tmp_path).progress
     engine = Inline(tmp_path, monkeypatch, trials=4)
-    assert Crew(run, engine, Limits(trials=4, timeout=3600)).run() == "4 trials are done"
+    assert Crew(run, engine).run(Limits(trials=4, timeout=3600)) == "4 trials are done"
     assert (len(run.seconds), len(run.timings)) == (3, 3)
     assert run.spent()["training"] == pytest.approx(0.3)
     assert max(run.seconds) < 60
@@ -70,8 +72,8 @@ def test_a_crew_with_a_queue_but_enough_candidates_starts_a_worker(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As after a search in rungs that is resumed with a smaller limit, while a candidate waits to go on."""
-    run = worker(tmp_path)
-    monkeypatch.setattr(run, "_missing", lambda trials: -7)
+    run = worker(tmp_path).progress
+    monkeypatch.setattr(run, "missing", lambda: -7)
     engine = Inline(tmp_path, monkeypatch, trials=1)
-    monkeypatch.setattr(run, "_reached", lambda limits, elapsed: "over" if engine.started else "")
-    assert Crew(run, engine, Limits(trials=9)).run() == "over"
+    monkeypatch.setattr(run, "reached", lambda: "over" if engine.started else "")
+    assert Crew(run, engine).run(Limits(trials=9)) == "over"

@@ -23,9 +23,10 @@ from sqlalchemy.exc import PendingRollbackError
 from benchmarks.faults.judging import half_written, lost
 from nas import files, patience, watchdog
 from nas.exporters.python_module import export
-from nas.loop import Limits, Search
+from nas.loop import Search
 from nas.packaging.sources import fresh
 from nas.patience import Away, patiently
+from nas.progress import Limits
 from nas.storage import _passing, shared
 from nas.training import Failed
 from nas.workers import Log

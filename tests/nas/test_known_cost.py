@@ -21,8 +21,8 @@ from nas.known_cost.encoder import Encoder
 from nas.known_cost.improvement import expected_hypervolume_improvement
 from nas.known_cost.process import Process, fit
 from nas.known_cost.proposal import Known, Options, milestone, propose, squashed
-from nas.loop import Limits
 from nas.pareto import hypervolume
+from nas.progress import Limits
 from nas.samplers import known_cost
 from tests.nas.searching import SPACE, feasible, search
 

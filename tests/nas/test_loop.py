@@ -15,7 +15,8 @@ import pytest
 
 from nas.errors import UserError
 from nas.evaluate import Evaluation
-from nas.loop import GRACE_S, Limits, me
+from nas.progress import Limits
+from nas.recovery import GRACE_S, me, revive
 from nas.store import Stored
 from nas.training import Failed, Point
 from search_spaces import Arch
@@ -93,7 +94,7 @@ def test_a_bug_in_the_evaluator_is_not_swallowed(tmp_path: Path) -> None:
 DOOMED = """
 import os, signal, sys
 from pathlib import Path
-from nas.loop import Limits
+from nas.progress import Limits
 from tests.nas.searching import Oracle, search
 
 oracle = Oracle()
@@ -135,11 +136,11 @@ def test_after_kill_9_nothing_finished_is_lost_and_the_broken_trial_is_tried_onc
 def test_a_trial_that_breaks_its_worker_twice_is_left_alone(tmp_path: Path) -> None:
     killed_in_mid_trial(tmp_path)
     run = search(tmp_path, "tpe")
-    assert run.revive() == [2]
+    assert revive(run.study) == [2]
     trial = run.study.ask()
     run._note(trial, worker=me() | {"pid": 2**22 + 1}, arch="r32 | conv_stem(width=8) | pool_head")
-    assert run.revive() == [3]
-    assert run.revive() == []
+    assert revive(run.study) == [3]
+    assert revive(run.study) == []
     assert [t.state.name for t in run.study.trials] == ["COMPLETE", "COMPLETE", "FAIL", "FAIL"]
 
 
@@ -147,7 +148,7 @@ def test_a_living_worker_is_left_alone(tmp_path: Path) -> None:
     run = search(tmp_path, "random")
     trial = run.study.ask()
     trial.set_user_attr("worker", me())
-    assert run.revive() == []
+    assert revive(run.study) == []
 
 
 def test_a_running_trial_can_be_watched(tmp_path: Path) -> None:
@@ -177,19 +178,21 @@ def test_a_running_trial_can_be_watched(tmp_path: Path) -> None:
 
 def test_a_run_ends_before_a_trial_that_would_pass_its_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
-    monkeypatch.setattr("nas.loop.time", SimpleNamespace(monotonic=lambda: now[0], time=time.time))
+    clock = SimpleNamespace(monotonic=lambda: now[0], time=time.time)
+    monkeypatch.setattr("nas.progress.time", clock)
+    monkeypatch.setattr("nas.loop.time", clock)
 
     def ten_seconds(arch: Arch) -> None:
         now[0] += 10
 
     left: list[float | None] = []
     run = search(tmp_path, "random", oracle=Oracle(ten_seconds))
-    run.reporter.finished = lambda c, done, on_front, seconds: left.append(seconds)  # type: ignore[method-assign]
+    run.progress.reporter.finished = lambda c, done, on_front, seconds: left.append(seconds)  # type: ignore[method-assign]
     assert run.run(Limits(trials=4, timeout=25)) == "the time limit of 25 s is reached"
     assert len(run.stored.complete()) == 2
     assert left == [15, 5]
     again = search(tmp_path, "random", oracle=Oracle(ten_seconds))
-    again.reporter.finished = lambda c, done, on_front, seconds: left.append(seconds)  # type: ignore[method-assign]
+    again.progress.reporter.finished = lambda c, done, on_front, seconds: left.append(seconds)  # type: ignore[method-assign]
     assert again.run(Limits(trials=4)) == "4 trials are done"
     assert left[2:] == [10, 0]
 
@@ -217,12 +220,11 @@ def test_whether_a_worker_lives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     ):
         run.study.ask().set_user_attr("worker", worker)
     run.study.ask()
-    assert run.revive() == [1, 3]
+    assert revive(run.study) == [1, 3]
     begun = time.time()
-    monkeypatch.setattr("nas.loop.time", SimpleNamespace(monotonic=time.monotonic, time=lambda: begun + 61))
-    assert run.revive() == [4]  # without a worker's name for so long, it was killed between two writes
-    run.evaluator.candidate_timeout = 10.0
-    assert run._until() == begun + 61 + 20 + GRACE_S
+    monkeypatch.setattr("nas.recovery.time", SimpleNamespace(time=lambda: begun + 61))
+    assert revive(run.study) == [4]  # without a worker's name for so long, it was killed between two writes
+    assert me(candidate_timeout=10.0)["until"] == begun + 61 + 20 + GRACE_S
 
 
 def test_a_machine_that_cannot_make_the_first_ones_folder_takes_its_own(tmp_path: Path) -> None:

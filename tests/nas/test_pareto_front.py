@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from nas.figures.pareto_front import data, plot
-from nas.loop import Limits
+from nas.progress import Limits
 from tests.nas.searching import BUDGET, search
 
 

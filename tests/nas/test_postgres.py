@@ -12,7 +12,8 @@ from sqlalchemy.exc import OperationalError
 
 from dashboard.studies import Studies
 from nas import patience, storage
-from nas.loop import Limits, Search
+from nas.loop import Search
+from nas.progress import Limits
 from nas.store import open_study
 from search_spaces import Arch
 from tests.nas.searching import Oracle, search

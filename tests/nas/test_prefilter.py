@@ -16,8 +16,9 @@ import pytest
 from nas import proxies, samplers
 from nas.budgeted import BudgetedSampler
 from nas.errors import UserError
-from nas.loop import Limits, Search
+from nas.loop import Search
 from nas.prefilter import Prefilter, Rule
+from nas.progress import Limits
 from nas.recipe import Recipe
 from nas.search import main
 from nas.store import META, open_study
@@ -117,7 +118,7 @@ def test_a_prefiltered_search_keeps_the_budget_repeats_nothing_and_resumes_as_if
     archs = [str(c.arch) for c in candidates]
     assert len(set(archs)) == len(archs) == TRIALS
     assert all(BUDGET.fits(c.cost) and c.arch in SPACE for c in candidates)
-    assert run.proposals()["proposed"] >= 4 * TRIALS
+    assert run.progress.proposals()["proposed"] >= 4 * TRIALS
     chooser = run.sampler.prefilter
     assert chooser is not None
     assert all(c.attrs["proxies"] == {"naswot": chooser.scores[c.arch]} for c in candidates)

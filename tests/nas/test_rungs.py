@@ -24,9 +24,11 @@ from nas.batches import Images
 from nas.candidates import DIED
 from nas.evaluate import Checkpoint, Evaluation, Evaluator
 from nas.halving import FOLDER, Halving
-from nas.loop import Limits, Reporter, Search
+from nas.loop import Search
 from nas.patience import Away
+from nas.progress import Limits
 from nas.recipe import Recipe
+from nas.recovery import bury
 from nas.report import Lines, rungs, stopped
 from nas.rungs import Reached, bands, corrected, places, promotable, ranked, share
 from nas.samplers import known_cost
@@ -161,7 +163,7 @@ class Oracle:
 
 def climbing(folder: Path, sampler: str = "random", oracle: Oracle | None = None) -> Halving:
     run = search(folder, sampler)
-    return Halving(run.stored, run.feasible, run.sampler, oracle or Oracle(), Reporter())  # type: ignore[arg-type]
+    return Halving(run.stored, run.feasible, run.sampler, oracle or Oracle())  # type: ignore[arg-type]
 
 
 def finished(run: Search) -> Counter[int]:
@@ -177,7 +179,7 @@ def test_of_9_candidates_3_and_1_go_on_whichever_sampler_proposes(tmp_path: Path
     assert finished(run) == {0: 6, 1: 2, 2: 1}
     assert len(run.study.trials) == 9 + 3 + 1
     everyone = run.stored.candidates()
-    assert len({str(c.arch) for c in everyone}) == len(everyone) == run.done() == 9
+    assert len({str(c.arch) for c in everyone}) == len(everyone) == run.progress.done() == 9
     assert Counter(oracle.asked).most_common(1)[0][1] == 1, "nothing is trained twice"
     assert all(resumed == (rung > 0) for _, rung, resumed in oracle.asked)
     for c in everyone:
@@ -272,7 +274,7 @@ def test_a_promotion_that_kills_two_workers_leaves_its_candidate_where_it_stoppe
         with pytest.raises(Away):
             run.run(Limits(trials=9))
         (left,) = run.study.get_trials(states=(TrialState.RUNNING,))
-        assert run._bury(left)
+        assert bury(run.study, left)
     run = climbing(tmp_path)
     broken = [c for c in run.stored.candidates() if c.reason == DIED]
     assert len(broken) == 2
@@ -285,7 +287,7 @@ def test_a_promotion_that_kills_two_workers_leaves_its_candidate_where_it_stoppe
 DOOMED = """
 import signal, sys
 from pathlib import Path
-from nas.loop import Limits
+from nas.progress import Limits
 from tests.nas.test_rungs import Oracle, climbing
 
 def die(arch, rung):
@@ -321,9 +323,10 @@ def test_two_workers_never_go_on_with_the_same_candidate(tmp_path: Path) -> None
     limits = Limits(trials=9)
 
     def meanwhile(arch: Arch, rung: int) -> None:
-        other.candidates = other.stored.candidates()
-        if not other._reached(limits, 0.0):
-            other._trial(limits, 0.0)
+        other.progress.begin(limits)
+        other.progress.read()
+        if not other._reached():
+            other._trial()
 
     one = climbing(tmp_path, oracle=Oracle(meanwhile))
     one.run(limits)
@@ -345,7 +348,7 @@ def test_the_sampler_is_told_of_those_that_stopped(tmp_path: Path) -> None:
 def test_the_report_says_what_stopped_where_and_what_that_saved(tmp_path: Path) -> None:
     run = climbing(tmp_path)
     with Lines(9, 0) as lines:
-        run.reporter, said = lines, io.StringIO()
+        run.progress.reporter, said = lines, io.StringIO()
         lines.console = Console(file=said, width=200)
         run.run(Limits(trials=9))
     assert said.getvalue().count("stopped at rung 1 of 3") == 9

@@ -12,7 +12,7 @@ import pytest
 from nas import samplers
 from nas.budgeted import BudgetedSampler, ask
 from nas.errors import UserError
-from nas.loop import Limits
+from nas.progress import Limits
 from nas.samplers import evolution
 from search_spaces.arch import Arch
 from search_spaces.budget import Budget
@@ -64,7 +64,7 @@ def test_another_seed_begins_elsewhere(finished: tuple[str, list[str], Path], tm
 
 def test_proposals_are_counted(finished: tuple[str, list[str], Path]) -> None:
     name, _, folder = finished
-    counts = search(folder, name).proposals()
+    counts = search(folder, name).progress.proposals()
     assert counts["proposed"] >= TRIALS
     assert counts["repaired"] <= counts["over_budget"]
     assert counts["proposed"] - counts["redrawn"] <= TRIALS
@@ -78,7 +78,7 @@ def test_each_kind_of_proposal_is_counted_once(tmp_path: Path) -> None:
     run.sampler.proposer = lambda *_: lambda: next(script)  # anew, repaired, then: seen, seen once repaired, anew
     run.run(Limits(trials=3))
     assert [c.arch for c in run.stored.candidates()] == [small, fits.repair(dear), other]
-    assert run.proposals() == {"proposed": 5, "over_budget": 2, "repaired": 1, "redrawn": 2}
+    assert run.progress.proposals() == {"proposed": 5, "over_budget": 2, "repaired": 1, "redrawn": 2}
 
 
 def study(name: str) -> optuna.Study:

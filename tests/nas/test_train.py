@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from nas.errors import UserError
 from nas.evaluate import Evaluation
-from nas.loop import Limits
+from nas.progress import Limits
 from nas.recipe import Recipe
 from nas.store import Stored
 from nas.train import train_and_test

@@ -17,7 +17,7 @@ from nas import trust
 from nas.candidates import weights_name
 from nas.evaluate import Evaluation, Evaluator
 from nas.files import keep_weights
-from nas.loop import Limits
+from nas.progress import Limits
 from nas.recipe import Recipe
 from nas.state_dicts import best
 from nas.store import Stored

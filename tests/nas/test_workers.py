@@ -20,7 +20,8 @@ from optuna.trial import TrialState
 from nas import device
 from nas.candidates import UNFINISHED, pareto
 from nas.errors import UserError
-from nas.loop import UNDER_WAY, Limits, me
+from nas.progress import UNDER_WAY, Limits
+from nas.recovery import bury, me, revive
 from nas.state_dicts import best
 from nas.storage import shared
 from nas.store import Stored, connect
@@ -138,8 +139,8 @@ def test_a_worker_that_was_taken_for_dead_gives_way(tmp_path: Path) -> None:
     def steal(arch: Arch) -> None:
         if len(oracle.seen) == 1:
             (trial,) = run.study.get_trials(states=(TrialState.RUNNING,))
-            assert run._bury(trial)
-            assert not run._bury(trial)  # by a third worker, which was slower
+            assert bury(run.study, trial)
+            assert not bury(run.study, trial)  # by a third worker, which was slower
 
     oracle.before = steal
     run.evaluator = oracle  # type: ignore[assignment]
@@ -157,7 +158,7 @@ def test_a_queued_trial_whose_worker_died_before_it_began_is_queued_again(tmp_pa
     other.study.enqueue_trial(params)
     popped = other.study.ask()
     popped.set_user_attr("worker", me() | {"pid": 2**22 + 1})
-    assert other.revive() == [1]
+    assert revive(other.study) == [1]
     assert other.study.get_trials()[2].system_attrs["fixed_params"] == params
 
 
@@ -165,7 +166,7 @@ def test_a_worker_on_another_host_is_given_up_when_its_time_is_over(tmp_path: Pa
     run = search(tmp_path, "random")
     for until in (None, time.time() + 60, time.time() - 1):
         run.study.ask().set_user_attr("worker", me() | {"host": "elsewhere", "until": until})
-    assert run.revive() == [2]
+    assert revive(run.study) == [2]
 
 
 def test_workers_that_begin_at_once_make_one_storage(storage: str) -> None:
