@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from nas.budgeted import mixed
 from nas.errors import UserError
 from nas.evaluate import Evaluator
 from nas.loop import Loop
+from nas.options import ListedOptions
 from nas.progress import Limits, Progress
 from nas.recipe import Recipe
 from nas.report import Lines, note
@@ -25,7 +25,7 @@ from nas.store import Stored, create_study, default_storage, open_study, writabl
 from search_spaces.arch import Arch
 
 OWN = ("data", "epochs", "steps", "train_resolution", "batch_size", "lr", "precision", "compile", "seed")
-"""Arguments that say what `--like` takes from a study."""
+"""Options that say what `--like` takes from a study."""
 
 
 @dataclass(frozen=True)
@@ -62,26 +62,26 @@ class Listed(Loop):
         return "" if self.missing() else f"all {len(self.items)} are trained"
 
 
-def train(args: argparse.Namespace, items: list[Item], kind: str, name: str, reference_px: int) -> Stored:
+def train(options: ListedOptions, items: list[Item], kind: str, name: str, reference_px: int) -> Stored:
     """Train what the study `name` lacks of `items`; return it. Raise `UserError` for what does not go together.
 
     kind: what stands in for a space in the study. reference_px: deployed resolution that the recipe's training
     resolution stands for; others follow in proportion.
     """
-    writable_folder(args.results)
-    devices.use_threads(args.threads)
-    storage = args.storage or default_storage(args.results)
-    device = devices.pick(args.device)
-    recipe, seed = _recipe(args, storage, items[0].arch.at(reference_px))
+    writable_folder(options.results)
+    devices.use_threads(options.threads)
+    storage = options.storage or default_storage(options.results)
+    device = devices.pick(options.device)
+    recipe, seed = _recipe(options, storage, items[0].arch.at(reference_px))
     data = datasets.load(recipe.data, seed=seed, size=LARGEST_IMAGE * recipe.resolution)
-    name = args.study or f"{name}-{Path(recipe.data).name}"
+    name = options.study or f"{name}-{Path(recipe.data).name}"
     chosen = {"space": kind, "space_fingerprint": kind, "sampler": "none", "resolution": None, "budget": ""}
     deployed = {"in_channels": 3, "num_classes": 1000, "seed": seed}
-    meta = about({**chosen, **deployed}, recipe, data, device, args.results / name)
+    meta = about({**chosen, **deployed}, recipe, data, device, options.results / name)
     stored = create_study(storage, name, meta, optuna.samplers.RandomSampler(seed=0))
     require_same(stored, meta)
-    stored.settle(args.results)
-    evaluator = Evaluator(Recipe.from_json(stored.meta["recipe"]), Images(data, 3, device), args.candidate_timeout)
+    stored.settle(options.results)
+    evaluator = Evaluator(Recipe.from_json(stored.meta["recipe"]), Images(data, 3, device), options.candidate_timeout)
     worker = Listed(stored, items, evaluator)
     total = worker.progress.done() + len(worker.missing())
     note(f"study {name}: {len(worker.missing())} of {len(items)} trainings to do on {recipe.data}")
@@ -93,17 +93,17 @@ def train(args: argparse.Namespace, items: list[Item], kind: str, name: str, ref
     return stored
 
 
-def _recipe(args: argparse.Namespace, storage: str, arch: Arch) -> tuple[Recipe, int]:
-    """The command line's recipe and seed, or those of the study that `--like` names."""
-    if args.like is None:
-        recipe = chosen_recipe(args, arch)
+def _recipe(options: ListedOptions, storage: str, arch: Arch) -> tuple[Recipe, int]:
+    """The options' recipe and seed, or those of the study that `--like` names."""
+    if options.like is None:
+        recipe = chosen_recipe(options, arch)
         return recipe, recipe.seed
-    if given := [f"--{name.replace('_', '-')}" for name in OWN if getattr(args, name) is not None]:
+    if given := [f"--{name.replace('_', '-')}" for name in OWN if getattr(options, name) is not None]:
         raise UserError(
-            f"--like takes data, recipe and seed of the study {args.like}, but got {', '.join(given)} beside it: "
+            f"--like takes data, recipe and seed of the study {options.like}, but got {', '.join(given)} beside it: "
             "leave out one or the other"
         )
-    like = open_study(storage, args.like)
+    like = open_study(storage, options.like)
     if like.meta["in_channels"] != 3:
-        raise UserError(f"listed networks train in 3 channels, but {args.like} has {like.meta['in_channels']}")
+        raise UserError(f"listed networks train in 3 channels, but {options.like} has {like.meta['in_channels']}")
     return Recipe.from_json(like.meta["recipe"]), like.meta["seed"]

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import argparse
 from typing import Any
 
 from nas.listed import Item
 from nas.listed import train as train_listed
+from nas.options import ListedOptions
 from nas.store import Stored
 from search_spaces.zoo.network import Network
 
 REFERENCE_PX = 224
 
 
-def train(args: argparse.Namespace, networks: list[Network]) -> Stored:
+def train(options: ListedOptions, networks: list[Network]) -> Stored:
     """Train what the study lacks of `networks`; return the study."""
     items = [Item(n.arch, 0, {"reference": n.name, "published_top1": n.published.top1}) for n in networks]
-    return train_listed(args, items, "zoo", "zoo", REFERENCE_PX)
+    return train_listed(options, items, "zoo", "zoo", REFERENCE_PX)
 
 
 def trained(stored: Stored) -> list[dict[str, Any]]:

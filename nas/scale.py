@@ -240,11 +240,12 @@ def described(arch: Arch, its_cost: Cost, base: Cost) -> dict[str, Any]:
 
 def _measure(args: argparse.Namespace, name: str, arch: Arch) -> int:
     from nas.listed import train
+    from nas.options import ListedOptions
     from nas.report import note
     from nas.trade_offs import curves, variants, verdict
 
     items = variants(arch, args.factors, args.seeds)
-    stored = train(args, items, "scale", f"scale-{name}", arch.resolution)
+    stored = train(ListedOptions.of(args), items, "scale", f"scale-{name}", arch.resolution)
     found, base = curves(stored, arch), float(stored.cost_of(arch).flops)
     rows = [{"factor": f, "ranking": verdict(found, f, base)} for f in args.factors if f > 1]
     if args.plot:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from nas import cli, trust
 from nas.cli import duration, natural, positive
 from nas.garbage import uncollected
-from nas.latency.budgets import within
+from nas.options import SearchOptions
 
 if TYPE_CHECKING:
     from nas.crew import Engine
@@ -170,13 +170,13 @@ def main(argv: list[str] | None = None) -> int:
 
 def opened(args: argparse.Namespace) -> tuple[Session, Limits]:
     """A search that is ready to run, and when it shall stop."""
+    options = SearchOptions.of(args)
     with uncollected():
-        space = cli.chosen_space(args.space, args.resolution)
-        feasible = within(space, args.budget, args.in_channels, args.num_classes)
+        _ = options.feasible  # a mistake in space or budget is told before torch is imported
 
         from nas.session import open_session
 
-        session = open_session(args, feasible)
+        session = open_session(options)
     return session, _limits(args, session.search.evaluator.recipe)
 
 

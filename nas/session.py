@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import platform
 import re
 import subprocess
@@ -27,6 +26,7 @@ from nas.files import read_json
 from nas.halving import Halving
 from nas.latency.table import Table
 from nas.loop import Search
+from nas.options import SearchOptions, TrainingOptions
 from nas.prefilter import Prefilter, Rule
 from nas.progress import Limits
 from nas.recipe import RECIPES, Recipe
@@ -92,35 +92,36 @@ class Session:
         return f"they stop after {ends} images, and the best 1 in {recipe.reduction} of each go on\n"
 
 
-def open_session(args: argparse.Namespace, feasible: Feasible) -> Session:
+def open_session(options: SearchOptions) -> Session:
     """Load the data, pick the device, make or open the study; raise `UserError` for what does not go together."""
-    writable_folder(args.results)
-    proposer = samplers.find(args.sampler)
-    rule = Rule.parse(args.prefilter) if args.prefilter else None
-    device = devices.pick(args.device)
-    devices.use_threads(args.threads)
+    feasible = options.feasible
+    writable_folder(options.results)
+    proposer = samplers.find(options.sampler)
+    rule = Rule.parse(options.prefilter) if options.prefilter else None
+    device = devices.pick(options.device)
+    devices.use_threads(options.threads)
     like, _ = feasible.draw(Random(0))
-    recipe = chosen_recipe(args, like.at(feasible.space.resolutions[-1])).with_(
-        rungs=args.rungs, reduction=args.reduction
+    recipe = chosen_recipe(options, like.at(feasible.space.resolutions[-1])).with_(
+        rungs=options.rungs, reduction=options.reduction
     )
     data = datasets.load(recipe.data, seed=recipe.seed, size=LARGEST_IMAGE * recipe.resolution)
     recipe.rung_steps(len(data.train))
     images = Images(data, feasible.in_channels, device)
     prefilter = Prefilter(rule, feasible, images, recipe, recipe.seed) if rule else None
     sampler = BudgetedSampler(proposer, feasible, recipe.seed, prefilter)
-    name = args.study or study_name(args.resolution, recipe.data, feasible)
-    space = {"space": args.space, "space_fingerprint": feasible.space.fingerprint, "sampler": args.sampler}
-    space |= {"resolution": args.resolution, "budget": str(feasible.budget), "prefilter": str(rule or "")}
-    space |= {"evaluator": args.evaluator}
+    name = options.study or study_name(options.resolution, recipe.data, feasible)
+    space: dict[str, Any] = {"space": options.space, "space_fingerprint": feasible.space.fingerprint}
+    space |= {"resolution": options.resolution, "budget": str(feasible.budget)}
+    space |= {"sampler": options.sampler, "prefilter": str(rule or ""), "evaluator": options.evaluator}
     deployed = {"in_channels": feasible.in_channels, "num_classes": feasible.num_classes}
     meta = about(
-        {**space, **deployed, "seed": recipe.seed, **priced(feasible)}, recipe, data, device, args.results / name
+        {**space, **deployed, "seed": recipe.seed, **priced(feasible)}, recipe, data, device, options.results / name
     )
-    stored = create_study(args.storage or default_storage(args.results), name, meta, sampler)
+    stored = create_study(options.storage or default_storage(options.results), name, meta, sampler)
     require_same(stored, meta)
-    stored.settle(args.results)
+    stored.settle(options.results)
     kept = Recipe.from_json(stored.meta["recipe"])
-    evaluator = Evaluator(kept, images, args.candidate_timeout)
+    evaluator = Evaluator(kept, images, options.candidate_timeout)
     worker = Search if kept.rungs == 1 else Halving
     return Session(stored, worker(stored, feasible, sampler, evaluator), feasible)
 
@@ -135,31 +136,33 @@ def images_of(stored: Stored, device: str, threads: int | None) -> Images:
     return Images(data, meta["in_channels"], devices.pick(device))
 
 
-def chosen_recipe(args: argparse.Namespace, like: Arch, **usual: Any) -> Recipe:
-    """The recipe of `--recipe` with the command line's changes.
+def chosen_recipe(options: TrainingOptions, like: Arch, **usual: Any) -> Recipe:
+    """The recipe of `--recipe` with the changes of the other options.
 
     like: one of the networks that will be trained, at the largest resolution. `auto` takes what is faster for it.
-    usual: fields of a named recipe where the command line is silent; a file's own are kept.
+    usual: fields of a named recipe where the options are silent; a file's own are kept.
     """
-    if args.recipe in RECIPES:
-        recipe = RECIPES[args.recipe].with_(reference=like.resolution, **usual)
-    elif Path(args.recipe).is_file():
-        recipe = _recipe_file(Path(args.recipe))
+    if options.recipe in RECIPES:
+        recipe = RECIPES[options.recipe].with_(reference=like.resolution, **usual)
+    elif Path(options.recipe).is_file():
+        recipe = _recipe_file(Path(options.recipe))
     else:
-        raise UserError(f"a recipe is {one_of(args.recipe, sorted(RECIPES))} or a JSON file, but got {args.recipe!r}")
+        raise UserError(
+            f"a recipe is {one_of(options.recipe, sorted(RECIPES))} or a JSON file, but got {options.recipe!r}"
+        )
     recipe = recipe.with_(
-        data=args.data,
-        seed=args.seed,
-        epochs=args.epochs,
-        steps=args.steps or (None if args.epochs is None else 0),
-        resolution=args.train_resolution,
-        batch_size=args.batch_size,
-        lr=args.lr,
-        compile=args.compile,
+        data=options.data,
+        seed=options.seed,
+        epochs=options.epochs,
+        steps=options.steps or (None if options.epochs is None else 0),
+        resolution=options.train_resolution,
+        batch_size=options.batch_size,
+        lr=options.lr,
+        compile=options.compile,
     )
 
-    chosen = args.precision or recipe.precision
-    device, measured = devices.pick(args.device), partial(example, like, recipe)
+    chosen = options.precision or recipe.precision
+    device, measured = devices.pick(options.device), partial(example, like, recipe)
     return recipe.with_(precision=devices.resolve_precision(chosen, device, measured))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,12 +73,13 @@ def main(argv: list[str] | None = None) -> int:
 def _evaluator(args: argparse.Namespace, stored: Stored, arch: Arch) -> Evaluator:
     """The evaluator of the final recipe, on the study's own data."""
     from nas.evaluate import Evaluator
+    from nas.options import TrainingOptions
     from nas.recipe import Recipe
     from nas.session import chosen_recipe, images_of
 
     kept = Recipe.from_json(stored.meta["recipe"])
-    args.data = stored.meta["data"]
-    recipe = chosen_recipe(args, arch.at(kept.reference), resolution=kept.resolution)
+    options = replace(TrainingOptions.of(args), data=stored.meta["data"])
+    recipe = chosen_recipe(options, arch.at(kept.reference), resolution=kept.resolution)
     return Evaluator(recipe, images_of(stored, args.device, args.threads))
 
 

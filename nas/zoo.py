@@ -143,9 +143,10 @@ def _show(found: dict[str, Any]) -> None:
 
 def _train(args: argparse.Namespace) -> int:
     networks = [zoo.find(name.strip()) for name in args.train.split(",")]
+    from nas.options import ListedOptions
     from nas.references import train, trained
 
-    rows = trained(train(args, networks))
+    rows = trained(train(ListedOptions.of(args), networks))
     if args.json:
         print(json.dumps(rows, indent=2))
         return 0
