@@ -15,7 +15,7 @@ from nas.detection import ArchFeatures
 from nas.errors import UserError
 from nas.segmentation import KINDS, segmenter
 from search_spaces.arch import Arch
-from tests.nas.test_detection import TINY, exported
+from tests.nas.detection.small import TINY, exported
 
 
 @pytest.mark.parametrize("kind", KINDS)

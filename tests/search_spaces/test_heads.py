@@ -84,4 +84,4 @@ def test_global_average_pooling_has_size_squared_fewer_weights_than_one_fully_co
     assert flat == size**2 * pooled == size**2 * channels * classes
 
 
-# The Fast R-CNN row (RoI pooling, IoU, NMS, boxes worked by hand): tests/nas/test_detection.py.
+# The Fast R-CNN row (RoI pooling, IoU, NMS, boxes worked by hand): tests/nas/detection.
