@@ -41,7 +41,8 @@ class WithAuxiliaries(nn.Module):
         for name, part in self.network.named_children():
             x = part(x)
             if name in self.aux:
-                others.append((self.weights[name], self.aux[name](x)))
+                copy = x.clone()  # its first layer or the next stage's may be an activation, which works in place
+                others.append((self.weights[name], self.aux[name](copy)))
         return x, others
 
 

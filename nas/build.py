@@ -59,9 +59,9 @@ def build(arch: Arch, in_channels: int = 3, num_classes: int = 1000) -> nn.Seque
 
 
 def module(layer: Layer, shape: Shape) -> nn.Module:
-    """The module of one layer that reads `shape`."""
+    """The module of one layer that reads `shape`, and leaves what it is given as it is."""
     layer.out(shape)  # the layer's own error, not torch's
-    return _module(layer, shape, shared=False)
+    return _module(layer, shape, shared=True)
 
 
 def _module(layer: Layer, shape: Shape, shared: bool) -> nn.Module:

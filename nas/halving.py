@@ -61,8 +61,12 @@ class Ladder(Progress):
 
     def _enough(self) -> str:
         """Enough candidates are no reason to stop while one may go on."""
-        going = self.next() or any("promotes" in t.user_attrs for t in self.queue())
-        return "" if going else super()._enough()
+        enough = super()._enough()
+        return "" if enough and (self.next() or self._promoted()) else enough
+
+    def _promoted(self) -> bool:
+        """Whether a candidate that goes on waits for a worker."""
+        return any("promotes" in t.user_attrs for t in self.queue())
 
     def missing(self) -> int | None:
         """Of each rung."""

@@ -95,8 +95,8 @@ def _class(made: nn.Module) -> str:
 # ------------------------------------------------------------------------------ layer → expression
 
 
-def expression(layer: Layer, shape: Shape, shared: bool = False) -> Expression:
-    """The calls that make `layer`, which reads `shape`; `shared`: something else reads the same map."""
+def expression(layer: Layer, shape: Shape, shared: bool = True) -> Expression:
+    """The calls that make `layer`, which reads `shape`; `shared`: that map must stay as it is."""
     if (phrase := _conv_phrase(layer, shape) or _squeeze_excite(layer, shape)) is not None:
         return phrase
     if isinstance(layer, L.Combinator):

@@ -6,12 +6,20 @@ from copy import deepcopy
 
 import pytest
 import torch
+from torch import Tensor, nn
 
-from nas.build import module
+from nas.auxiliary import WithAuxiliaries
+from nas.build import ACTIVATIONS, build, module
 from nas.in_place import writes_input
+from search_spaces import Arch, Stage
 from search_spaces import layers as L
+from search_spaces.blocks.aux_head import AuxHead
+from search_spaces.blocks.conv_stem import ConvStem
+from search_spaces.blocks.fire import Fire
+from search_spaces.blocks.pool_head import PoolHead
 from search_spaces.layers import Layer, Shape, add, chain, concat, multiply
 
+KINDS = sorted(ACTIVATIONS)
 SHAPE = Shape(4, 6, 6)
 CONV = L.Conv(4, 3)
 SHARED = {
@@ -25,7 +33,7 @@ SHARED = {
 }
 
 
-def pieces(layer: Layer) -> tuple[torch.nn.Module, torch.nn.Module]:
+def pieces(layer: Layer) -> tuple[nn.Module, nn.Module]:
     """A layer as it is built, and one of the same weights that changes nothing in place."""
     torch.manual_seed(0)
     built = module(layer, SHAPE)
@@ -60,11 +68,54 @@ def test_a_layer_of_branches_leaves_its_own_input_alone(layer: Layer) -> None:
     assert torch.equal(images, before)
 
 
+def test_auxiliary_classifiers_and_the_network_read_the_same_map(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though both begin with an activation."""
+    unit = chain(act=L.Act("silu"), conv=L.Conv(8, 3))
+    head = chain(act=L.Act("relu"), pool=L.AdaptivePool(1), flatten=L.Flatten(), classifier=L.Linear(10))
+    monkeypatch.setattr(AuxHead, "layer", lambda self, in_channels, num_classes: head)
+    monkeypatch.setattr(Fire, "layer", lambda self, in_channels, out_channels, stride: unit)
+    arch = Arch(8, ConvStem(8), (Stage(Fire(), 8, aux=AuxHead()), Stage(Fire(), 8)), PoolHead())
+    network = build(arch, 3, 10)
+    both = WithAuxiliaries(network, arch, 3, 10).train()
+    images = torch.randn(4, 3, 8, 8)
+    logits, ((_, other),) = both(images)
+    assert torch.equal(logits, network(images))
+    middle = network.stage1(network.stem(images))
+    assert torch.equal(other, both.aux["stage1"](middle.clone()))
+    (logits.sum() + other.sum()).backward()
+
+
 def test_an_activation_that_reads_alone_works_in_place() -> None:
     layer = add(chain(L.Identity(), L.Act("relu")))
     assert writes_input(layer)
+    network = module(chain(CONV, layer, concat(CONV, L.Act("silu"))), SHAPE)
+    assert network(torch.randn(2, *SHAPE)).shape == (2, 8, 6, 6)
+    assert [part.inplace for part in network.modules() if hasattr(part, "inplace")] == [True, False]
+
+
+@pytest.mark.parametrize("layer", [L.Act("relu"), chain(L.Act("relu"), CONV), add(chain(L.Identity(), L.Act("relu")))])
+def test_what_a_network_is_given_is_its_callers(layer: Layer) -> None:
     images = torch.randn(2, *SHAPE)
+    before = images.clone()
     with torch.no_grad():
-        assert module(chain(CONV, layer, concat(CONV, L.Act("silu"))), SHAPE)(images).shape == (2, 8, 6, 6)
         module(layer, SHAPE)(images)
-    assert images.min() == 0
+    assert torch.equal(images, before)
+
+
+@pytest.mark.parametrize("second", KINDS)
+@pytest.mark.parametrize("first", KINDS)
+def test_activations_may_follow_one_another(first: str, second: str) -> None:
+    """As where a block that begins with one, as DARTS's operations do, follows one that ends with one."""
+    one, other = chain(CONV, L.Act(first), L.Dropout(0.0)), chain(L.Identity(), L.Act(second), CONV)
+    built, careful = pieces(chain(chain(one), add(other)))
+    images = torch.randn(2, *SHAPE)
+    for a, b in zip(*(gradients(network, images) for network in (built, careful)), strict=True):
+        assert torch.equal(a, b)
+    network = nn.Sequential(module(one, SHAPE), module(other, SHAPE))  # as a supernet's blocks are
+    gradients(network, images)
+
+
+def gradients(network: nn.Module, images: Tensor) -> list[Tensor]:
+    network.zero_grad()
+    network(images).square().sum().backward()
+    return [p.grad for p in network.parameters() if p.grad is not None]

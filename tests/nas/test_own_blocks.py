@@ -8,8 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from nas import export, search
+from tests.nas.exporting import imported
 from tests.nas.test_search_command import arguments, here  # noqa: F401 - a fixture
 
 SPACE = """
@@ -18,17 +20,17 @@ from dataclasses import dataclass
 from search_spaces import Arch, IntRange, OneOf, Stage
 from search_spaces.blocks.conv_stem import ConvStem
 from search_spaces.blocks.pool_head import PoolHead
-from search_spaces.layers import Layer, conv_norm_act
+from search_spaces.layers import Act, Layer, chain, conv_norm
 from search_spaces.part import Block
 from search_spaces.space import Space
 
 
 @dataclass(frozen=True)
-class Wide(Block):
+class Wide(Block):  # begins with its activation, as DARTS's operations do, behind a stem that ends with one
     kernel: int = 3
 
     def layer(self, in_channels: int, out_channels: int, stride: int) -> Layer:
-        return conv_norm_act(out_channels, self.kernel, stride, act="relu")
+        return chain(act=Act("relu"), body=conv_norm(out_channels, self.kernel, stride))
 
 
 small = Space("small", Arch(
@@ -53,6 +55,9 @@ def test_a_block_of_a_space_file_is_taken_home(here: Path, capsys: pytest.Captur
     named = subprocess.run([*line, "--blocks", "mine.py"], capture_output=True, text=True, check=False)
     assert named.returncode == 0, named.stderr
     assert "wide" in json.loads(named.stdout)["arch"]
+    trained = imported(here / "home").load().train()
+    trained(torch.randn(4, 3, 64, 64)).sum().backward()
+    assert all(parameter.grad is not None for parameter in trained.parameters())
     missing = subprocess.run([*line, "--blocks", "none.py"], capture_output=True, text=True, check=False)
     assert missing.returncode == 2
     assert missing.stderr.endswith("error: argument --blocks: a space file must exist, but got none.py\n")
