@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.multiprocessing.reductions import StorageWeakRef
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 from torch.utils._pytree import tree_leaves
 
 from search_spaces import layers as L
@@ -75,7 +75,8 @@ def execute(module: nn.Module, layer: Layer, box: list[Tensor], kept: bool = Fal
     if isinstance(layer, (L.BatchNorm, L.Act, L.Dropout)):
         x = box.pop()
         x = x.clone() if kept else x
-        return x.sigmoid_() if isinstance(module, nn.Sigmoid) else module(x)
+        with _disable_current_modes():  # torch has not all of them in place, and not every module is made so
+            return x.copy_(module(x))
     out: Tensor = module(box[0])
     box.clear()
     return out
@@ -114,6 +115,7 @@ def _branches(module: nn.Module, layer: L.Combinator, box: list[Tensor], kept: b
                 total.add_(other)
         return total
     into = outs.pop(max(range(len(outs)), key=lambda i: outs[i].numel()))
-    if kept and aliased:
-        return into * outs[0]
-    return into.mul_(outs[0])
+    into = into.clone() if kept and aliased else into
+    for other in outs:
+        into.mul_(other)
+    return into
