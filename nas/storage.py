@@ -2,7 +2,7 @@
 
 Every call that fails because the database does not answer is repeated with growing pauses. Repeating is safe:
 values are set, not added; a finished trial that is finished again with the same values is done; a trial that was
-made but whose number got lost stays behind as running without a worker, and `nas.loop` clears such trials away.
+made but whose number got lost stays behind as running without a worker, and `nas.recovery` clears such trials away.
 
 On SQLite a transaction that writes takes the write lock before it reads (BEGIN IMMEDIATE). Python's sqlite3 would
 take it at the first write, so that two workers could read one waiting trial and both take it up.
