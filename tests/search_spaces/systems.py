@@ -2,7 +2,7 @@
 
 Every figure in them is what a paper prints or is worked out by hand; none comes from the code under test. What
 blocks compute is in the tests beside `tests/nas/judging.py`, whole networks against torchvision and timm are in
-`tests/nas/test_zoo.py`, and the blocks one by one are in `test_blocks.py`, to which comments refer.
+`tests/nas/test_zoo.py`, and the blocks one by one are in `test_block_papers.py`, to which comments refer.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ def test_a_1x1_convolution_costs_a_fully_connected_layer_at_each_pixel(m: int, n
     assert Conv(n).out(Shape(m, height, width)) == Shape(n, height, width)
 
 
-# The naive 5×5 (120,422,400) and its bottleneck (2,408,448 + 10,035,200) as bare layers: test_blocks.py.
+# The naive 5×5 (120,422,400) and its bottleneck (2,408,448 + 10,035,200) as bare layers: test_block_papers.py.
 
 
 def test_the_5x5_branch_of_googlenets_3a_costs_2408448_and_10035200() -> None:
@@ -66,7 +66,7 @@ def test_bottlenecks_make_the_inception_module_less_than_half_as_dear() -> None:
 
 # ------------------------------------------------------ arithmetic: depthwise separable convolutions (MobileNet)
 
-# 1/N + 1/k² as a property over sizes: test_blocks.py.
+# 1/N + 1/k² as a property over sizes: test_block_papers.py.
 
 
 def test_a_standard_3x3_convolution_of_6x6x3_to_5_channels_takes_2160_multiply_adds() -> None:

@@ -7,7 +7,7 @@ from search_spaces.blocks.inverted_residual import InvertedResidual
 from search_spaces.layers import Act, AdaptivePool, Add, BatchNorm, Conv, Identity, Layer, Multiply, Shape
 from tests.search_spaces.systems import blocks, leaves, macs, of_arch, unshaped
 
-# One block's order: test_blocks.py. Whole networks against torchvision: test_zoo.py.
+# One block's order: test_block_papers.py. Whole networks against torchvision: test_zoo.py.
 
 
 def path(layer: Layer) -> Layer:

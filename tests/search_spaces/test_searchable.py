@@ -19,7 +19,7 @@ from search_spaces.space import Space
 from search_spaces.spaces import find
 
 
-# The order of their layers: test_blocks.py; their outputs: tests/nas/test_separable.py, test_residual.py.
+# The order of their layers: test_block_papers.py; their outputs: tests/nas/test_separable.py, test_residual.py.
 @pytest.mark.parametrize("block", [DepthwiseSeparable(between=False), Bottleneck()], ids=str)
 def test_xceptions_order_and_resnets_bottleneck_are_searchable(block: Block) -> None:
     """In a space of one's own, and in `mixed`; sampled, counted and read back."""
