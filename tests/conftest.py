@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch, and for the processes that tests start
+os.environ["NAS_CACHE"] = ""  # nothing of a test stays in the user's cache
 
 import pytest
 import torch

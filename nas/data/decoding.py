@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import os
 import struct
+import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -13,18 +15,19 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from nas.data.images import COLOUR, GREY
 from nas.data.memory import available_bytes
 from nas.errors import UserError
+from nas.words import clock
 
 A = TypeVar("A")
 T = TypeVar("T")
 
 DEEP_GREY_MODES = frozenset({"I;16", "I;16L", "I;16B", "I;16N", "I"})  # 16 bits a pixel; PIL reads some as 32
 GREY_MODES = frozenset({"1", "L", "LA"}) | DEEP_GREY_MODES
+TOLD_S = 10.0  # between words on how far it is
 # What PIL's readers raise on damaged files, depending on the format and on where the damage is.
 DAMAGED = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
 
@@ -40,33 +43,43 @@ class Form:
 def survey(files: Sequence[Path], size: int) -> Form:
     """Read the headers of `files` and return the form they fit: at most `size` px, grey only if all are grey.
 
-    Raises a UserError when images of that form would not fit in half of the memory that is available.
+    Raises a UserError where their headers cannot be read, or for `check_memory`'s reason.
     """
-    headers = set(_in_threads(_header, files))
+    headers = set(_in_threads(_header, files, "looking at images"))
     channels = GREY if {mode for mode, _ in headers} <= GREY_MODES else COLOUR
     sizes = {wide_high for _, wide_high in headers}
     width, height = next(iter(sizes))
     keeps_size = len(sizes) == 1 and width == height <= size
     form = Form(channels, width if keeps_size else size)
-    _check_memory(len(files), form)
+    check_memory(len(files), form)
     return form
 
 
-def decode(files: Sequence[Path], form: Form) -> torch.Tensor:
+def decode(files: Sequence[Path], form: Form) -> np.ndarray:
     """Decode `files` into uint8 `(N, C, H, W)`: shorter side resized to `form.size`, then centre-cropped."""
     images = np.empty((len(files), form.channels, form.size, form.size), dtype=np.uint8)
 
     def decode_into(position: int) -> None:
         images[position] = _pixels(files[position], form)
 
-    _in_threads(decode_into, range(len(files)))
-    return torch.from_numpy(images)
+    _in_threads(decode_into, range(len(files)), "decoding images")
+    return images
 
 
-def _in_threads(function: Callable[[A], T], arguments: Iterable[A]) -> list[T]:
+def _in_threads(function: Callable[[A], T], arguments: Sequence[A], what: str) -> list[T]:
     """PIL lets go of the interpreter's lock while it decodes: threads use all cores and copy no images."""
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        return list(pool.map(function, arguments))
+        return list(_told(pool.map(function, arguments), len(arguments), what))
+
+
+def _told(results: Iterable[T], count: int, what: str) -> Iterator[T]:
+    """The results; where they take long, how far they are is said on stderr now and then."""
+    begin = said = time.monotonic()
+    for done, result in enumerate(results, 1):
+        yield result
+        if (now := time.monotonic()) - said > TOLD_S:
+            said, left = now, (now - begin) / done * (count - done)
+            print(f"{what}: {done:,} of {count:,}, {clock(left)} left", file=sys.stderr)
 
 
 def _header(file: Path) -> tuple[str, tuple[int, int]]:
@@ -110,7 +123,8 @@ def _opened(file: Path) -> Iterator[Image.Image]:
         ) from error
 
 
-def _check_memory(count: int, form: Form) -> None:
+def check_memory(count: int, form: Form) -> None:
+    """Raise a UserError when so many images would not fit in half of the memory that is available."""
     available = available_bytes()
     if available is None:
         return

@@ -12,10 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 
-from nas.data.decoding import Form, decode, survey
+from nas.data.decoding import decode, survey
 from nas.data.images import ImageData, Split
+from nas.data.kept import kept
 from nas.data.splits import stratified
 from nas.errors import UserError
 
@@ -50,14 +52,17 @@ def load_folder(folder: Path, seed: int, size: int | None = None) -> ImageData:
             f" {found}; check the path."
         )
     classes, listings = _listings(folder, seed)
-    files = [file for listing in listings.values() for file in listing.files]
-    form = survey(files, size or DEFAULT_SIZE)
-    train, val, test = (_decoded(listings[name], form) for name in ("train", "val", "test"))
+    files = sorted(file for listing in listings.values() for file in listing.files)
+    side = size or DEFAULT_SIZE
+    images = kept(files, side, lambda: decode(files, survey(files, side)))
+    places = {file: place for place, file in enumerate(files)}
+    train, val, test = (_split(listings[name], images, places) for name in ("train", "val", "test"))
     return ImageData(folder.resolve().name, classes, train, val, test, LICENCE)
 
 
-def _decoded(listing: Listing, form: Form) -> Split:
-    return Split(decode(listing.files, form), torch.tensor(listing.labels))
+def _split(listing: Listing, images: np.ndarray, places: Mapping[Path, int]) -> Split:
+    chosen = images[[places[file] for file in listing.files]]
+    return Split(torch.from_numpy(chosen), torch.tensor(listing.labels))
 
 
 def _listings(folder: Path, seed: int) -> tuple[tuple[str, ...], dict[str, Listing]]:
