@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from dataclasses import dataclass
 
 import pytest
 import torch
@@ -13,11 +14,10 @@ from nas.build import ACTIVATIONS, build, module
 from nas.in_place import writes_input
 from search_spaces import Arch, Stage
 from search_spaces import layers as L
-from search_spaces.blocks.aux_head import AuxHead
 from search_spaces.blocks.conv_stem import ConvStem
-from search_spaces.blocks.fire import Fire
 from search_spaces.blocks.pool_head import PoolHead
 from search_spaces.layers import Layer, Shape, add, chain, concat, multiply
+from search_spaces.part import Auxiliary, Block
 
 KINDS = sorted(ACTIVATIONS)
 SHAPE = Shape(4, 6, 6)
@@ -68,13 +68,24 @@ def test_a_layer_of_branches_leaves_its_own_input_alone(layer: Layer) -> None:
     assert torch.equal(images, before)
 
 
-def test_auxiliary_classifiers_and_the_network_read_the_same_map(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("own_parts")
+def test_auxiliary_classifiers_and_the_network_read_the_same_map() -> None:
     """Though both begin with an activation."""
-    unit = chain(act=L.Act("silu"), conv=L.Conv(8, 3))
-    head = chain(act=L.Act("relu"), pool=L.AdaptivePool(1), flatten=L.Flatten(), classifier=L.Linear(10))
-    monkeypatch.setattr(AuxHead, "layer", lambda self, in_channels, num_classes: head)
-    monkeypatch.setattr(Fire, "layer", lambda self, in_channels, out_channels, stride: unit)
-    arch = Arch(8, ConvStem(8), (Stage(Fire(), 8, aux=AuxHead()), Stage(Fire(), 8)), PoolHead())
+
+    @dataclass(frozen=True)
+    class Active(Block):
+        def layer(self, in_channels: int, out_channels: int, stride: int) -> Layer:
+            return chain(act=L.Act("silu"), conv=L.Conv(out_channels, 3, stride))
+
+    @dataclass(frozen=True)
+    class ActiveHead(Auxiliary):
+        weight: float = 0.3
+
+        def layer(self, in_channels: int, num_classes: int) -> Layer:
+            parts = {"pool": L.AdaptivePool(1), "flatten": L.Flatten(), "classifier": L.Linear(num_classes)}
+            return chain(act=L.Act("relu"), **parts)
+
+    arch = Arch(8, ConvStem(8), (Stage(Active(), 8, aux=ActiveHead()), Stage(Active(), 8)), PoolHead())
     network = build(arch, 3, 10)
     both = WithAuxiliaries(network, arch, 3, 10).train()
     images = torch.randn(4, 3, 8, 8)

@@ -49,7 +49,7 @@ def test_a_killed_training_leaves_a_whole_checkpoint(tmp_path: Path) -> None:
         "import sys; from pathlib import Path; import nas.supernet.training as t; t.CHECKPOINT_S = 0;"
         "from tests.nas.supernet.small import training; training(Path(sys.argv[1]), 10**6).run()"
     )
-    killed = subprocess.Popen([sys.executable, "-c", code, str(path)], cwd=Path(__file__).parents[2])
+    killed = subprocess.Popen([sys.executable, "-c", code, str(path)], cwd=Path(__file__).parents[3])
     try:
         eventually(lambda: path.is_file() or killed.poll() is not None)
         assert killed.poll() is None, "it trains on and on"
