@@ -28,9 +28,10 @@ SHARE = 0.25  # of the disk's free bytes that one may take
 
 def kept(files: Sequence[Path], size: int, decode: Callable[[], np.ndarray]) -> np.ndarray:
     """The images of `files` (N, C, px, px) as `decode` makes them at `size` px, read from the cache where they are."""
-    if (home := _home()) is None:
+    try:
+        path = _home() / f"{_made_of(files, size)}.npy"
+    except (OSError, RuntimeError):  # an image that is gone, of which decoding says so; a user without a home
         return decode()
-    path = home / f"{_made_of(files, size)}.npy"
     if (found := _read(path, len(files))) is not None:
         check_memory(len(files), Form(*found.shape[1:3]))
         return found
@@ -43,17 +44,19 @@ def kept(files: Sequence[Path], size: int, decode: Callable[[], np.ndarray]) -> 
     return images if found is None else found
 
 
-def _home() -> Path | None:
+def _home() -> Path:
+    """Where files are kept; raise `RuntimeError` where none shall be, or can be."""
     usual = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "nas-explorer"
-    chosen = os.environ.get("NAS_CACHE", str(usual))
-    return Path(chosen).expanduser() if chosen else None
+    if not (chosen := os.environ.get("NAS_CACHE", str(usual))):
+        raise RuntimeError("NAS_CACHE is empty")
+    return Path(chosen).expanduser()
 
 
 def _made_of(files: Sequence[Path], size: int) -> str:
     digest = sha256(f"{FORM} {size}\n".encode())
     for file in files:
-        found = file.stat()
-        digest.update(f"{file.resolve()}\0{found.st_size} {found.st_mtime_ns}\n".encode(errors="surrogateescape"))
+        found, place = file.stat(), os.path.abspath(file)
+        digest.update(f"{place}\0{found.st_size} {found.st_mtime_ns}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()[:32]
 
 

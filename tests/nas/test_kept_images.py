@@ -77,6 +77,8 @@ def test_where_nothing_can_be_kept_images_are_decoded(cache: Path, monkeypatch: 
     monkeypatch.setattr(kept, "SHARE", 0.0)
     assert same_data(photos(cache), before)
     assert not files(cache.parent / "full")
+    monkeypatch.setenv("NAS_CACHE", "~nobody-of-this-name/cache")
+    assert same_data(photos(cache), before)
 
 
 def test_memory_is_asked_before_kept_images_are_read(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
