@@ -88,7 +88,7 @@ class BudgetedSampler(BaseSampler):
         with suppress(Exhausted):
             while len(candidates) < self.prefilter.rule.proposals:
                 candidates.append(self._admitted(propose, seen | set(map(str, candidates)), counts, rng))
-        chosen = self.prefilter.best(candidates)
+        chosen = self.prefilter.choose(candidates, study, self.proposer, seed)
         storage: Any = study._storage
         storage.set_trial_user_attr(trial._trial_id, "proxies", self.prefilter.noted(chosen))
         return chosen

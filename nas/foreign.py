@@ -73,6 +73,10 @@ def _worker(value: object) -> bool:
     )
 
 
+def _scores(value: object) -> bool:
+    return isinstance(value, dict) and all(map(_optional(_number), value.values()))
+
+
 Rules = dict[str, tuple[Callable[[object], bool], str]]
 TEXT = (_text, "text")
 NUMBER = (_number, "a number")
@@ -107,7 +111,7 @@ TRIAL: Rules = {
     "rungs": (_points("samples", "accuracy", "seconds"), "rungs of samples, accuracy and seconds"),
     "timings": (_named_numbers, "seconds by name"),
     "proposals": (_named_numbers, "counts by name"),
-    "proxies": (lambda value: isinstance(value, dict), "scores by name"),
+    "proxies": (_scores, "scores by name"),
     "reason": TEXT,
     "detail": TEXT,
     "seed": (_optional(_whole), "a whole number"),

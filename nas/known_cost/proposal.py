@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from random import Random
 from typing import Generic
 
@@ -47,16 +48,44 @@ class Known(Generic[T]):
     running: Sequence[T] = ()
     failed: Sequence[T] = ()
 
+    @cached_property
+    def taken(self) -> set[T]:
+        """All of them."""
+        return {*(one for one, _ in self.done), *self.running, *self.failed}
+
+    def enough(self, options: Options) -> bool:
+        """Whether the model has a say."""
+        return len(self.done) >= min(options.startup, 3) and len(self.taken) >= options.startup
+
 
 def propose(domain: Domain[T], known: Known[T], seed: int, options: Options = Options()) -> list[T]:
     """Candidates that were never seen, the most promising first; empty when none was met."""
     rng = Random(seed)
-    taken = {*(one for one, _ in known.done), *known.running, *known.failed}
-    drawn = _unseen((domain.draw(rng) for _ in range(options.draws)), taken)
-    if len(known.done) < min(options.startup, 3) or len(taken) < options.startup:
-        return _spread(domain, drawn, len(taken)) if options.spread_start else drawn
+    drawn = _unseen((domain.draw(rng) for _ in range(options.draws)), known.taken)
+    if not known.enough(options):
+        return _spread(domain, drawn, len(known.taken)) if options.spread_start else drawn
     with BLAS.limit(limits=1, user_api="blas"):
-        return _Search(domain, known, options, drawn, rng).ranked(taken)
+        return _Search(domain, known, options, drawn, rng).ranked(known.taken)
+
+
+def reconsidered(
+    domain: Domain[T],
+    known: Known[T],
+    candidates: Sequence[T],
+    hint: Callable[[T], float],
+    usual: Sequence[T],
+    seed: int,
+    options: Options = Options(),
+) -> list[T]:
+    """Candidates, the most promising first, once the model reads one more number of each; empty before it has a say.
+
+    `hint` may take its time: it is asked for what is known and for the candidates alone, and for `usual`, uniform
+    draws that stand for what is worth no look. It is of about unit variance, and what it is worth is learned.
+    """
+    if not known.enough(options):
+        return []
+    with BLAS.limit(limits=1, user_api="blas"):
+        return _Search(domain, known, options, list(usual), Random(seed), hint).sorted(candidates)
 
 
 def _unseen(candidates: Iterable[T], taken: Iterable[T]) -> list[T]:
@@ -78,8 +107,16 @@ def _spread(domain: Domain[T], drawn: list[T], number: int) -> list[T]:
 class _Search(Generic[T]):
     """One proposal: the model of what is known, and a pool that grows where it promises most."""
 
-    def __init__(self, domain: Domain[T], known: Known[T], options: Options, drawn: list[T], rng: Random) -> None:
-        self.domain, self.options, self.drawn, self.rng = domain, options, drawn, rng
+    def __init__(
+        self,
+        domain: Domain[T],
+        known: Known[T],
+        options: Options,
+        drawn: list[T],
+        rng: Random,
+        hint: Callable[[T], float] | None = None,
+    ) -> None:
+        self.domain, self.options, self.drawn, self.rng, self.hint = domain, options, drawn, rng, hint
         self.encoder = Encoder(tuple(domain.parameters), options.kind_features)
         self.dearest = float(np.log(domain.dearest))
         fitted, targets = self._kept(known.done[: milestone(len(known.done))], options.fitted_on)
@@ -110,6 +147,12 @@ class _Search(Generic[T]):
                 pool += near
                 worth = np.concatenate([worth, self._worth(*self._looked_at(near), reference, share)])
         return [pool[i] for i in np.argsort(-worth, kind="stable")]
+
+    def sorted(self, candidates: Sequence[T]) -> list[T]:
+        """Candidates by what each promises."""
+        reference = float(np.median(self._looked_at(self.drawn)[0])), self.dearest
+        worth = self._worth(*self._looked_at(candidates), reference, self.rng.random())
+        return [candidates[i] for i in np.argsort(-worth, kind="stable")]
 
     def _kept(self, done: Sequence[tuple[T, float]], most: int) -> tuple[list[T], Array]:
         """Candidates and their standardised accuracies: all, or the outer layers of the front and some of the rest."""
@@ -154,6 +197,8 @@ class _Search(Generic[T]):
         groups = self.encoder([self.domain.params(one) for one in items])
         if self.options.cost_feature:
             groups.append(np.array([[self._cost(one) - self.dearest] for one in items]))
+        if self.hint:
+            groups.append(np.array([[self.hint(one)] for one in items]))
         return groups
 
 

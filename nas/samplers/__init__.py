@@ -1,4 +1,4 @@
-"""Samplers, one a file: each module has `ABOUT`, one line, and `proposer(space)`, which makes a `Proposer`.
+"""Samplers, one a file: each module has `ABOUT`, one line, and `proposer()`, which makes a `Proposer`.
 
 A proposer says what to look at next. It may say anything that lies in the space: `nas.budgeted`
 repairs what is over budget and passes over what was seen, before anything is built.
@@ -6,10 +6,10 @@ repairs what is over budget and passes over what was seen, before anything is bu
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from nas.errors import UserError
 from search_spaces.arch import Arch
@@ -22,6 +22,25 @@ class Proposer(Protocol):
 
     def __call__(self, study: Any, trial: Any, feasible: Feasible, seed: int) -> Callable[[], Arch]:
         """Return a function whose every call proposes once more for this trial."""
+
+
+@runtime_checkable
+class Judge(Protocol):
+    """A proposer with a model of accuracy, which can learn what a further number of each network is worth."""
+
+    def best(
+        self,
+        study: Any,
+        feasible: Feasible,
+        candidates: Sequence[Arch],
+        hint: Callable[[Arch], float],
+        usual: Sequence[Arch],
+        seed: int,
+    ) -> Arch | None:
+        """The most promising candidate, given each one's `hint` beside its choices and cost.
+
+        None while too little is known. `usual` are uniform draws, whose hints are known as well.
+        """
 
 
 _HELPERS = ("from_optuna",)

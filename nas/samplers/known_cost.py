@@ -5,7 +5,7 @@ The method and its papers are in `nas.known_cost`; here a space is what it asks 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property, lru_cache
 from random import Random
 
@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from nas.candidates import learned, standing
 from nas.known_cost.domain import Parameter
-from nas.known_cost.proposal import Known, Options, propose
+from nas.known_cost.proposal import Known, propose, reconsidered
 from nas.samplers import Proposer
 from search_spaces.arch import Arch
 from search_spaces.feasible import Feasible
@@ -25,14 +25,30 @@ ABOUT = "a Gaussian process on accuracy alone, exact FLOPs, expected hypervolume
 CROSSOVER = 0.5
 
 
-def proposer(options: Options = Options()) -> Proposer:  # noqa: B008 - frozen
-    def start(study: Study, trial: FrozenTrial, feasible: Feasible, seed: int) -> Callable[[], Arch]:
+def proposer() -> Proposer:
+    return KnownCost()
+
+
+class KnownCost:
+    """The sampler: a proposer, and a judge of networks of which a zero-cost proxy said something."""
+
+    def __call__(self, study: Study, trial: FrozenTrial, feasible: Feasible, seed: int) -> Callable[[], Arch]:
         domain = _networks(feasible)
-        ranked = iter(propose(domain, known(study), seed, options))
+        ranked = iter(propose(domain, known(study), seed))
         rng = Random(seed)
         return lambda: next(ranked, None) or domain.draw(rng)
 
-    return start
+    def best(
+        self,
+        study: Study,
+        feasible: Feasible,
+        candidates: Sequence[Arch],
+        hint: Callable[[Arch], float],
+        usual: Sequence[Arch],
+        seed: int,
+    ) -> Arch | None:
+        ranked = reconsidered(_networks(feasible), known(study), candidates, hint, usual, seed)
+        return next(iter(ranked), None)
 
 
 def known(study: Study) -> Known[Arch]:

@@ -17,14 +17,14 @@ from nas import proxies, samplers
 from nas.budgeted import BudgetedSampler
 from nas.errors import UserError
 from nas.loop import Search
-from nas.prefilter import Prefilter, Rule
+from nas.prefilter import Prefilter, Rule, Usual
 from nas.progress import Limits
 from nas.recipe import Recipe
 from nas.search import main
 from nas.store import META, open_study
 from search_spaces import Arch
 from search_spaces.budget import Budget
-from tests.nas.searching import BUDGET, SPACE, feasible, search
+from tests.nas.searching import BUDGET, SPACE, accuracy, feasible, search
 from tests.nas.test_search_command import QUICK, fails
 from tests.nas.test_search_command import SPACE as FILE
 
@@ -104,6 +104,23 @@ def test_what_has_no_score_goes_on_only_when_nothing_has_one(monkeypatch: pytest
     assert prefilter().best([first, second]) == first
 
 
+def test_the_usual_score_is_a_line_over_log_flops() -> None:
+    flops = [math.e**x for x in (1.0, 2.0, 3.0, 4.0)]
+    usual = Usual.of([*flops, 5.0], [3.0, 3.0, 7.0, 7.0, proxies.UNDEFINED])
+    assert (usual.slope, usual.height) == pytest.approx((1.6, 1.0))
+    assert usual.deviation == pytest.approx(math.sqrt(0.8))
+    assert usual.above(flops[1], 5.0) == pytest.approx(0.8 / math.sqrt(0.8))
+    assert Usual.of([2.0, 2.0], [1.0, 3.0]).above(9.0, 2.5) == 0.5
+    assert Usual.of([2.0, 3.0], [proxies.UNDEFINED] * 2) == Usual()
+
+
+@pytest.mark.usefixtures("stub")
+def test_a_model_hears_of_nothing_further_than_four_deviations() -> None:
+    chooser, (first, second) = prefilter(), (feasible().draw(Random(i))[0] for i in range(2))
+    chooser.scores |= {first: proxies.UNDEFINED, second: 1e9}
+    assert [chooser.hint(first), chooser.hint(second)] == [-4, 4]
+
+
 # ---------------------------------------------------------------------------------------- the search
 
 
@@ -112,20 +129,45 @@ def test_what_has_no_score_goes_on_only_when_nothing_has_one(monkeypatch: pytest
 def test_a_prefiltered_search_keeps_the_budget_repeats_nothing_and_resumes_as_if_unbroken(
     sampler: str, tmp_path: Path
 ) -> None:
+    trials = TRIALS + 10 * (sampler == "known_cost")  # whose model has a say after ten
     run = prefiltered(tmp_path / "whole", sampler)
-    run.run(Limits(trials=TRIALS))
+    run.run(Limits(trials=trials))
     candidates = run.stored.candidates()
     archs = [str(c.arch) for c in candidates]
-    assert len(set(archs)) == len(archs) == TRIALS
+    assert len(set(archs)) == len(archs) == trials
     assert all(BUDGET.fits(c.cost) and c.arch in SPACE for c in candidates)
-    assert run.progress.proposals()["proposed"] >= 4 * TRIALS
+    assert run.progress.proposals()["proposed"] >= 4 * trials
     chooser = run.sampler.prefilter
     assert chooser is not None
     assert all(c.attrs["proxies"] == {"naswot": chooser.scores[c.arch]} for c in candidates)
-    for trials in (TRIALS // 2, TRIALS):
+    for until in (trials - 4, trials):
         resumed = prefiltered(tmp_path / "resumed", sampler)
-        resumed.run(Limits(trials=trials))
+        resumed.run(Limits(trials=until))
     assert [str(c.arch) for c in resumed.stored.candidates()] == archs
+
+
+@pytest.mark.usefixtures("stub")
+def test_what_a_study_noted_is_not_scored_again(tmp_path: Path) -> None:
+    prefiltered(tmp_path, "known_cost").run(Limits(trials=12))
+    resumed = prefiltered(tmp_path, "known_cost")
+    resumed.run(Limits(trials=13))
+    chooser = resumed.sampler.prefilter
+    assert chooser is not None
+    assert {c.arch for c in resumed.stored.candidates()} <= set(chooser.scores)
+    assert chooser.scored <= 24 + 4  # the usual ones, and the proposals of one trial
+
+
+def test_a_model_learns_that_a_proxy_misleads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """This one falls as accuracy grows: who follows it picks the worst of eight, who learns from trials the best."""
+    monkeypatch.setattr(proxies, "score", lambda arch, wanted, *_: dict.fromkeys(wanted, -accuracy(arch)))
+    run, chooser, rng = search(tmp_path, "known_cost"), prefilter(), Random(0)
+    run.run(Limits(trials=24))
+    followed, learned = [], []
+    for seed in range(12):
+        eight = [feasible().draw(rng)[0] for _ in range(8)]
+        followed.append(accuracy(chooser.choose(eight, run.study, samplers.find("evolution"), seed)))
+        learned.append(accuracy(chooser.choose(eight, run.study, samplers.find("known_cost"), seed)))
+    assert sum(learned) / 12 > sum(followed) / 12 + 0.05
 
 
 @pytest.mark.usefixtures("stub")
