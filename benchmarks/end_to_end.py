@@ -3,7 +3,7 @@
 All ways search one space within one budget with one trainer, recipe and data set, for equal wall time, a seed at a
 time and side by side, each on its part of the machine's cores. `ours` is the command's default; `supernet` the same
 with `--evaluator supernet`, of which those networks count that it fine-tuned. The plain script asks Optuna's
-multi-objective TPE for every hole, tells it by `constraints_func` how far a proposal is over the budget (without
+multi-objective TPE for every hole, tells it by `set_constraint` how far a proposal is over the budget (without
 training it: that much a practitioner saves), and trains the rest, repeats included. The network that each would choose,
 the most accurate on validation images, is then trained alike for longer, and tested once.
 
@@ -170,7 +170,7 @@ def plain(args: argparse.Namespace, feasible: Feasible, evaluator: Evaluator) ->
     """A practitioner's script: TPE over every hole, the budget as a constraint."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     limits = dict(feasible.budget.limits)
-    sampler = optuna.samplers.TPESampler(seed=args.seed, constraints_func=lambda trial: trial.user_attrs["over"])
+    sampler = optuna.samplers.TPESampler(seed=args.seed)
     study = optuna.create_study(directions=["maximize", "minimize"], sampler=sampler)
     deadline = time.monotonic() + 60 * args.minutes
     trained: list[tuple[float, float, Arch]] = []
@@ -178,10 +178,10 @@ def plain(args: argparse.Namespace, feasible: Feasible, evaluator: Evaluator) ->
         trial = study.ask()
         arch = feasible.space.build(lambda path, hole, trial=trial: suggested(trial, path, hole))
         cost = feasible.cost(arch)
-        over = [(getattr(cost, name) - limit) / limit for name, limit in limits.items()]
-        trial.set_user_attr("over", over)
+        for name, limit in limits.items():
+            trial.set_constraint(name, (getattr(cost, name) - limit) / limit)
         accuracy = 0.0
-        if max(over) <= 0:
+        if feasible.budget.fits(cost):
             try:
                 accuracy = evaluator.evaluate(arch, seed=trial.number).accuracy
             except Failed:

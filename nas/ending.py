@@ -64,7 +64,7 @@ def finish(args: argparse.Namespace, stored: Stored, search: Search, run: Run) -
     for line in stopped(stored):
         note(line)
     if args.trust != 0:
-        note(f"\n{trusted}")
+        note(f"\ntrust: {trusted}")
     note(_next_steps(args, stored, exported))
     return run.code
 

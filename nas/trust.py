@@ -69,10 +69,10 @@ class Verdict:
     def __str__(self) -> str:
         pairs = self.n * (self.n - 1) // 2
         if math.isnan(self.tau):
-            return f"trust: {self.n} networks trained longer are too few, or too alike, to rank"
+            return f"{self.n} networks trained longer are too few, or too alike, to rank"
         best = "the best stayed the best" if self.best_stayed else "another became the best"
         return (
-            f"trust: short and longer training rank {self.n} networks with Kendall's τ {self.tau:+.2f} "
+            f"short and longer training rank {self.n} networks with Kendall's τ {self.tau:+.2f} "
             f"(95 % {self.low:+.2f} to {self.high:+.2f}); {self.swapped} of {pairs} pairs changed places, {best}"
         )
 
@@ -222,7 +222,7 @@ def main(argv: list[str] | None = None) -> int:
     networks = args.networks or usual(len(stored.complete()))
     longer = slower(evaluator, args.longer)
     found = measure(stored, longer, networks, tell=note)
-    print(json.dumps(as_json(found, known(stored, samples_of(longer))), indent=2) if args.json else found)
+    print(json.dumps(as_json(found, known(stored, samples_of(longer))), indent=2) if args.json else f"trust: {found}")
     return 0
 
 

@@ -17,7 +17,7 @@ HEADS = ["Network", "Short training", "Longer training"]
 
 def sentence(study: Study) -> str:
     """How alike both rankings are (`nas.trust`); nothing where no network was trained longer."""
-    said = str(study.trust or "").removeprefix("trust: ")
+    said = str(study.trust or "")
     return said[:1].upper() + said[1:]
 
 
