@@ -68,8 +68,8 @@ def parser() -> argparse.ArgumentParser:
         "--reduction", type=positive, metavar="N", help="1 in N candidates goes on to the next rung (default: 3)"
     )
     study.add_argument(
-        "--prefilter", metavar="NAME:Nx", help="a zero-cost proxy scores N proposals of a trial, as in naswot:4x, and the "
-        "most promising is trained: known_cost learns what scores are worth, others go by them (proxies: nas/proxies)"
+        "--prefilter", metavar="NAME:Nx", help="a zero-cost proxy scores N proposals of a trial, as in naswot:4x, and "
+        "the most promising is trained; known_cost learns what scores are worth, others go by them (see nas/proxies)"
     )  # fmt: skip
     study.add_argument(
         "--evaluator", choices=EVALUATORS, default="short", help="where accuracies come from: short training; a "
