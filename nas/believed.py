@@ -7,6 +7,7 @@ accuracy with cost as an input (`nas.known_cost`) joins the three.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from search_spaces.errors import LanguageError, SpaceError
 from search_spaces.spaces import names
 
 if TYPE_CHECKING:
+    from nas.candidates import Candidate
     from nas.store import Stored
     from search_spaces.space import Space
 
@@ -70,8 +72,17 @@ def _stretched(pressed: Array, seen: Array) -> Array:
     return np.asarray(np.where(below > 0, centre - unit * np.expm1(below / unit), pressed))
 
 
+def _scores(done: Sequence[Candidate]) -> list[list[float]]:
+    """What each zero-cost proxy said that scored all candidates (`nas.prefilter`)."""
+    known = set(done[0].proxies).intersection(*(c.proxies for c in done)) if done else set()
+    noted = [[c.proxies[name] for c in done] for name in sorted(known)]
+    return [[-math.inf if score is None else score for score in scores] for scores in noted]
+
+
 def of_study(stored: Stored, space: Space | None = None) -> dict[int, float]:
     """What the complete candidates' accuracies say of each, by number; of a study without a space, just these.
+
+    Scores of a zero-cost proxy that all of them have are heard, too.
 
     space: where the caller has it. Else only a named one is looked up: a study may come from a stranger, and does not
     decide which space file is run.
@@ -89,5 +100,5 @@ def of_study(stored: Stored, space: Space | None = None) -> dict[int, float]:
         rows = [space.params(c.arch) for c in done]
     except LanguageError:  # a list of networks, a space file that is not here
         return {c.number: accuracy for c, accuracy in zip(done, accuracies, strict=True)}
-    mean, _ = believed(parameters(space), rows, [float(c.cost.flops) for c in done], accuracies)
+    mean, _ = believed(parameters(space), rows, [float(c.cost.flops) for c in done], accuracies, _scores(done))
     return {c.number: float(value) for c, value in zip(done, mean, strict=True)}

@@ -102,6 +102,12 @@ class Candidate:
         return proposals
 
     @property
+    def proxies(self) -> dict[str, float | None]:
+        """Scores of zero-cost proxies by name, where a search had any; None of a network that has none."""
+        proxies: dict[str, float | None] = self.attrs.get("proxies", {})
+        return proxies
+
+    @property
     def timings(self) -> dict[str, float]:
         """Seconds by what they were spent on: build, training, validation; of a rung's trial its own alone."""
         timings: dict[str, float] = self.attrs.get("timings", {})

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from nas import proxies, samplers
+from nas import believed, proxies, samplers
 from nas.budgeted import BudgetedSampler
 from nas.errors import UserError
 from nas.loop import Search
@@ -155,6 +155,33 @@ def test_what_a_study_noted_is_not_scored_again(tmp_path: Path) -> None:
     assert chooser is not None
     assert {c.arch for c in resumed.stored.candidates()} <= set(chooser.scores)
     assert chooser.scored <= 24 + 4  # the usual ones, and the proposals of one trial
+
+
+@pytest.mark.usefixtures("stub")
+@pytest.mark.parametrize("missing", [None, "score", "proxy"])
+def test_scores_are_heard_where_short_accuracies_are_joined(
+    missing: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[Sequence[Sequence[float]]] = []
+    run = prefiltered(tmp_path, "random")
+    noted = Prefilter.noted
+    monkeypatch.setattr(
+        Prefilter, "noted", lambda self, arch: _spoilt(noted(self, arch), missing if arch.depth > 3 else None)
+    )
+    run.run(Limits(trials=TRIALS))
+    monkeypatch.setattr(believed, "believed", lambda *given: heard.append(given[-1]) or (range(TRIALS), None))
+    believed.of_study(run.stored, SPACE)
+    assert run.sampler.prefilter is not None
+    scores = [
+        -math.inf if missing and c.arch.depth > 3 else run.sampler.prefilter.scores[c.arch]
+        for c in run.stored.complete()
+    ]
+    assert (-math.inf in scores) == bool(missing)
+    assert heard == [[] if missing == "proxy" else [scores]]
+
+
+def _spoilt(noted: dict[str, float | None], missing: str | None) -> dict[str, float | None]:
+    return {} if missing == "proxy" else dict.fromkeys(noted) if missing == "score" else noted
 
 
 def test_a_model_learns_that_a_proxy_misleads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
