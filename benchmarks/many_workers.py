@@ -43,7 +43,8 @@ from tables import Table, macro
 from nas import samplers
 from nas.budgeted import BudgetedSampler
 from nas.figures import template, write
-from nas.known_cost.proposal import Known, Options, propose
+from nas.known_cost.belief import Known, Options
+from nas.known_cost.proposal import propose
 from nas.progress import Limits
 from nas.samplers.from_optuna import distribution
 from nas.store import open_study

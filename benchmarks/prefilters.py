@@ -21,7 +21,7 @@ import csv
 import gzip
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
@@ -29,6 +29,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from random import Random
 
+import numpy as np
 import trained_table
 from nas_bench_macro import network
 from samplers import MARKS, Evaluate, Sampler, compare, known_cost
@@ -40,7 +41,9 @@ from nas import proxies
 from nas.batches import Images
 from nas.cli import Help, positive, run
 from nas.errors import UserError
-from nas.known_cost.proposal import Known, Options, propose, reconsidered
+from nas.known_cost.belief import Known, Options
+from nas.known_cost.encoder import Array
+from nas.known_cost.proposal import propose, reconsidered
 from nas.prefilter import FARTHEST, USUAL, Rule, Usual
 from search_spaces.arch import Arch
 from search_spaces.holes import Hole, Label
@@ -89,8 +92,8 @@ def prefiltered(rule: Rule, scores: list[float], told: bool) -> Sampler:
         def advantage(one: int) -> float:
             return line.above(table.cost(one), scores[one])
 
-        def hint(one: int) -> float:
-            return min(max(advantage(one), -FARTHEST), FARTHEST)
+        def hint(items: Sequence[int]) -> Array:
+            return np.clip([advantage(one) for one in items], -FARTHEST, FARTHEST)
 
         done: list[tuple[int, float]] = []
         while len(done) < evaluations:
@@ -98,7 +101,7 @@ def prefiltered(rule: Rule, scores: list[float], told: bool) -> Sampler:
             listed = propose(table, known, turn)[: rule.proposals]
             if not listed:
                 break
-            best = reconsidered(table, known, listed, hint, usual, turn) if told else []
+            best = reconsidered(table, known, listed, [hint], usual, turn) if told else []
             one = best[0] if best else max(listed, key=advantage)
             done.append((one, evaluate(one)))
         return [one for one, _ in done]

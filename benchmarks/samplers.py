@@ -38,8 +38,9 @@ from tables import Table, any_table, macro, nb201
 
 from nas.cli import Help, run
 from nas.errors import UserError
+from nas.known_cost.belief import Known, Options
 from nas.known_cost.domain import Parameter
-from nas.known_cost.proposal import Known, Options, propose
+from nas.known_cost.proposal import propose
 from nas.pareto import layers
 
 MARKS = (50, 100, 200, 300)

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nas.known_cost.belief import squashed
 from nas.known_cost.domain import Label, Parameter
 from nas.known_cost.encoder import Array, Encoder
 from nas.known_cost.process import Process, fit
-from nas.known_cost.proposal import squashed
 from search_spaces.errors import LanguageError, SpaceError
 from search_spaces.spaces import names
 

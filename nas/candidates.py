@@ -24,6 +24,9 @@ UNFINISHED = (INTERRUPTED, DIED)
 FROM = "from"
 """Attribute of a fine-tuned trial: the number of the trial whose network it trains from the supernet's weights."""
 
+EARLIER = "earlier:"
+"""Before an earlier study's name, an attribute of a study: networks and accuracies that it was told (`nas.earlier`)."""
+
 
 @dataclass(frozen=True)
 class Candidate:

@@ -77,6 +77,13 @@ def _scores(value: object) -> bool:
     return isinstance(value, dict) and all(map(_optional(_number), value.values()))
 
 
+def _accuracies(value: object) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(row, list) and len(row) == 2 and _text(row[0]) and _number(row[1]) and 0 <= row[1] <= 1
+        for row in value
+    )
+
+
 Rules = dict[str, tuple[Callable[[object], bool], str]]
 TEXT = (_text, "text")
 NUMBER = (_number, "a number")
@@ -136,6 +143,7 @@ TRAINING: Rules = {
     "runs": (_points("seed", "accuracy", "test_accuracy", "seconds"), "runs of seed, accuracies and seconds"),
 }
 NOTES: Rules = {
+    "earlier": (_accuracies, "architectures and accuracies"),
     "longer": (_longer, "a trial's number, its accuracy from 0 to 1, samples and seconds"),
     "limits": (
         lambda value: isinstance(value, dict) and all(value[name] is None or _number(value[name]) for name in value),

@@ -35,6 +35,7 @@ examples:
   python -m nas.search --budget 300MFLOPs --data path/to/images --num-classes 12
   python -m nas.search --budget "150MMACs, 3Mparams" --space mixed --sampler evolution --timeout 2h
   python -m nas.search --budget 350MFLOPs --seeds-from zoo:mobilenet_v2
+  python -m nas.search --budget 200MFLOPs --seeds-from study:mobile-300MFLOPs-fashion-subset
   python -m nas.search --budget 300MFLOPs --recipe standard --rungs 3 --trials 60
   python -m nas.search --budget 300MFLOPs --workers 2 --storage postgresql+psycopg://user@host/name
   python -m nas.search --budget 300MFLOPs --evaluator supernet --timeout 2h
@@ -78,7 +79,10 @@ def parser() -> argparse.ArgumentParser:
     study.add_argument(
         "--supernet-share", type=float, default=0.5, metavar="X", help="part of --timeout that the supernet trains for"
     )
-    study.add_argument("--seeds-from", metavar="SPEC", help="first trials: zoo:mobilenet_v2,… (see nas.zoo)")
+    study.add_argument(
+        "--seeds-from", metavar="SPEC", help="first trials: zoo:mobilenet_v2,… (see nas.zoo), or study:NAME, an "
+        "earlier study of this space and storage, of which known_cost hears all, and learns what it is worth by now"
+    )  # fmt: skip
     study.add_argument("--seed", type=int, metavar="N", help="of proposals, weights and batches (default: 0)")
     add_training(result)
     study.add_argument(

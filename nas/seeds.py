@@ -13,21 +13,31 @@ from search_spaces.arch import Arch
 from search_spaces.feasible import Feasible
 from search_spaces.space import Space
 
-PREFIX = "zoo:"
-
 
 def enqueue(stored: Stored, feasible: Feasible, spec: str) -> list[str]:
-    """Queue the networks of `zoo:name,name` once a study; return a line on each.
+    """Queue the networks of `zoo:NAME,NAME` or `study:NAME` once a study; return lines for people.
 
-    Raise `UserError` for a spec that names no network. A network may differ from the space in dropout, which
-    costs nothing, and in resolution.
+    Raise `UserError` for a spec that names no network.
     """
-    if not spec.startswith(PREFIX):
-        raise UserError(f"seeds are networks of the zoo, as in zoo:mobilenet_v2,mnasnet1_0, but got {spec!r}")
+    kind, _, names = spec.partition(":")
+    if kind == "zoo" and names:
+        return _of_zoo(stored, feasible, names.split(","))
+    if kind == "study" and names:
+        from nas.earlier import tell
+
+        return tell(stored, feasible, names)
+    raise UserError(
+        "seeds are networks of the zoo or of an earlier study, as in zoo:mobilenet_v2,mnasnet1_0 or study:NAME, "
+        f"but got {spec!r}"
+    )
+
+
+def _of_zoo(stored: Stored, feasible: Feasible, names: list[str]) -> list[str]:
+    """A network may differ from the space in dropout, which costs nothing, and in resolution."""
     study: Any = stored.study
     there = {t.user_attrs.get("seeded_from") for t in study.get_trials(deepcopy=False)}
     lines = []
-    for name in spec.removeprefix(PREFIX).split(","):
+    for name in names:
         network = zoo.find(name.strip())
         if network.name in there:
             lines.append(f"seed {network.name}: in the study already")
@@ -44,7 +54,7 @@ def enqueue(stored: Stored, feasible: Feasible, spec: str) -> list[str]:
 def placed(feasible: Feasible, arch: Arch) -> tuple[Arch | None, str]:
     """The network as the space has it and what that changed, or None and why it cannot be a seed."""
     space = feasible.space
-    for variant, change in _variants(space, arch):
+    for variant, change in variants(space, arch):
         if variant in space:
             if not feasible.fits(variant):
                 return None, f"{feasible.cost(variant).flops / 1e6:.1f}MFLOPs and the budget is {feasible.budget}"
@@ -52,7 +62,7 @@ def placed(feasible: Feasible, arch: Arch) -> tuple[Arch | None, str]:
     return None, str(stranger(space, arch))
 
 
-def _variants(space: Space, arch: Arch) -> list[tuple[Arch, str]]:
+def variants(space: Space, arch: Arch) -> list[tuple[Arch, str]]:
     """The network itself, then at the space's largest resolution, then each without dropout."""
     side = space.resolutions[-1]
     found = [(arch, ""), (arch.at(side), f" at {side} px")]

@@ -13,5 +13,7 @@ and a seed.
   "Vanilla Bayesian optimization performs great in high dimensions".
 - Words as dimensions of their own length scale, holes that are closed as a place of their own: after
   Hutter and Osborne 2013, "A kernel for hierarchical parameter spaces".
+- What an earlier search believed as an input of a later one's model, where it may be right, wrong or upside down:
+  after Perdikaris et al. 2017, "Nonlinear information fusion algorithms for data-efficient multi-fidelity modelling".
 - Running trials stand in with the mean that the model has of them: Ginsbourger 2010, "Kriging believer".
 """

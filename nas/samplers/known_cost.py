@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property, lru_cache
 from random import Random
 
+import numpy as np
 from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from nas.candidates import learned, standing
+from nas.candidates import EARLIER, learned, standing
+from nas.known_cost.belief import Hint, Known
 from nas.known_cost.domain import Parameter
-from nas.known_cost.proposal import Known, propose, reconsidered
+from nas.known_cost.proposal import memory, propose, reconsidered
 from nas.samplers import Proposer
 from search_spaces.arch import Arch
 from search_spaces.feasible import Feasible
@@ -23,6 +25,7 @@ from search_spaces.space import Space
 
 ABOUT = "a Gaussian process on accuracy alone, exact FLOPs, expected hypervolume improvement, no repeats"
 CROSSOVER = 0.5
+LEAST = 8  # networks of an earlier study below which it says nothing
 
 
 def proposer() -> Proposer:
@@ -34,7 +37,7 @@ class KnownCost:
 
     def __call__(self, study: Study, trial: FrozenTrial, feasible: Feasible, seed: int) -> Callable[[], Arch]:
         domain = _networks(feasible)
-        ranked = iter(propose(domain, known(study), seed))
+        ranked = iter(propose(domain, known(study), seed, hints=_memories(study, feasible)))
         rng = Random(seed)
         return lambda: next(ranked, None) or domain.draw(rng)
 
@@ -47,7 +50,8 @@ class KnownCost:
         usual: Sequence[Arch],
         seed: int,
     ) -> Arch | None:
-        ranked = reconsidered(_networks(feasible), known(study), candidates, hint, usual, seed)
+        hints = [*_memories(study, feasible), lambda items: np.array([hint(one) for one in items])]
+        ranked = reconsidered(_networks(feasible), known(study), candidates, hints, usual, seed)
         return next(iter(ranked), None)
 
 
@@ -67,6 +71,17 @@ def known(study: Study) -> Known[Arch]:
             others[trial.state == TrialState.RUNNING].append(_parsed(trial.user_attrs["arch"]))
     done = [(_parsed(trial.user_attrs["arch"]), accuracy) for trial, accuracy in told]
     return Known(done, running=others[True], failed=others[False])
+
+
+def _memories(study: Study, feasible: Feasible) -> list[Hint[Arch]]:
+    """What earlier studies made of networks, where the search was told of any (`nas.earlier`)."""
+    told = [rows for key, rows in sorted(study.user_attrs.items()) if key.startswith(EARLIER)]
+    return [_memory(feasible, tuple(map(tuple, rows))) for rows in told if len(rows) >= LEAST]
+
+
+@lru_cache(maxsize=8)
+def _memory(feasible: Feasible, rows: tuple[tuple[str, float], ...]) -> Hint[Arch]:
+    return memory(_networks(feasible), [(_parsed(text), accuracy) for text, accuracy in rows])
 
 
 @lru_cache(maxsize=4)

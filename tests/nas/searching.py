@@ -75,10 +75,11 @@ def search(
     oracle: Oracle | None = None,
     budget: Budget = BUDGET,
     storage: str | None = None,
+    name: str = "toy",
 ) -> Search:
     """A search on a study in `folder`, as a new process would open it."""
     fits = feasible(budget)
     gate = BudgetedSampler(samplers.find(sampler), fits, seed)
-    meta = {"in_channels": 3, "num_classes": 10, "recipe": {}, "folder": str(folder / "toy"), "space": "toy"}
-    stored = create_study(storage or f"sqlite:///{folder / 'nas.db'}", "toy", meta, gate)
+    meta = {"in_channels": 3, "num_classes": 10, "recipe": {}, "folder": str(folder / name), "space": "toy"}
+    stored = create_study(storage or f"sqlite:///{folder / 'nas.db'}", name, meta, gate)
     return Search(stored, fits, gate, oracle or Oracle())  # type: ignore[arg-type]

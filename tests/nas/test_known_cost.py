@@ -15,12 +15,12 @@ from scipy.optimize import approx_fprime
 
 from nas.budgeted import BudgetedSampler
 from nas.known_cost import process as model
-from nas.known_cost import proposal
+from nas.known_cost.belief import Belief, Hint, Known, Options, milestone, squashed
 from nas.known_cost.domain import Label, Parameter
 from nas.known_cost.encoder import Encoder
 from nas.known_cost.improvement import expected_hypervolume_improvement
 from nas.known_cost.process import Process, fit
-from nas.known_cost.proposal import Known, Options, milestone, propose, reconsidered, squashed
+from nas.known_cost.proposal import memory, propose, reconsidered
 from nas.pareto import hypervolume
 from nas.progress import Limits
 from nas.samplers import known_cost
@@ -232,9 +232,8 @@ def test_what_runs_is_believed() -> None:
     options = Options(climbs=0)
     next_ = propose(TOY, Known(done, running=[first]), 3, options)[0]
     assert next_ != first
-    search_ = proposal._Search(TOY, Known(done, running=[first]), options, [], Random(0))
-    alone = proposal._Search(TOY, Known(done), options, [], Random(0))
-    (mean, deviation, _), (before, doubt, _) = search_._looked_at([first]), alone._looked_at([first])
+    search_, alone = Belief(TOY, Known(done, running=[first]), options), Belief(TOY, Known(done), options)
+    (mean, deviation, _), (before, doubt, _) = search_([first]), alone([first])
     assert mean == pytest.approx(before, abs=1e-2)
     assert deviation < 0.5 * doubt
     assert search_.points[-1][0] == pytest.approx(float(before[0]), abs=1e-2)
@@ -266,11 +265,15 @@ def test_length_scales_are_fitted_ever_rarer() -> None:
 # ------------------------------------------------------------------------------------------------- with a hint
 
 
+def each(hint: Callable[[Item], float]) -> Hint[Item]:
+    return lambda items: np.array([hint(one) for one in items])
+
+
 def told(done: list[tuple[Item, float]], hint: Callable[[Item], float], seed: int) -> list[Item]:
     """Candidates of like cost, by what the model makes of choices and a hint: improvement is a matter of accuracy."""
     alike = [one for one in TOY.items if 2.5 < TOY.cost(one) < 3.0 and one not in dict(done)]
     usual = [TOY.draw(Random(i)) for i in range(24)]
-    return reconsidered(TOY, Known(done), Random(seed).sample(alike, 12), hint, usual, seed)
+    return reconsidered(TOY, Known(done), Random(seed).sample(alike, 12), [each(hint)], usual, seed)
 
 
 def place_of_the_best(hint: Callable[[Item], float]) -> float:
@@ -305,12 +308,33 @@ def test_a_hint_is_asked_for_what_is_known_the_candidates_and_the_usual_alone() 
         asked.add(one)
         return 0.0
 
-    assert sorted(reconsidered(TOY, Known(done), candidates, hint, usual, 0)) == sorted(candidates)
+    assert sorted(reconsidered(TOY, Known(done), candidates, [each(hint)], usual, 0)) == sorted(candidates)
     assert asked == {*(one for one, _ in done), *usual, *candidates}
 
 
 def test_a_model_that_knows_too_little_says_nothing() -> None:
-    assert reconsidered(TOY, Known(some(9)), TOY.items[:4], noise, TOY.items[:24], 0) == []
+    assert reconsidered(TOY, Known(some(9)), TOY.items[:4], [each(noise)], TOY.items[:24], 0) == []
+
+
+def test_an_earlier_search_helps_also_when_its_accuracies_mean_something_else() -> None:
+    """60 networks that were known before: as accuracies stand, upside down, and as noise; 20 evaluations after them."""
+
+    def missing(before: Callable[[Item], float] | None) -> float:
+        found = []
+        for seed in range(6):
+            items = Random(100 + seed).sample(TOY.items, 60)
+            hints = [memory(TOY, [(one, before(one)) for one in items])] if before else []
+            done = list[tuple[Item, float]]()
+            for i in range(20):
+                one = propose(TOY, Known(done), 1000 * seed + i, hints=hints)[0]
+                done.append((one, TOY.accuracy(one)))
+            found.append(TOY.missing([one for one, _ in done]))
+        return float(np.mean(found))
+
+    alone = missing(None)
+    assert missing(lambda one: 0.3 + 0.1 * TOY.accuracy(one)) < 0.6 * alone
+    assert missing(lambda one: -TOY.accuracy(one)) < 0.8 * alone
+    assert missing(noise) < 1.5 * alone
 
 
 def test_thousands_of_trials_are_bounded() -> None:

@@ -131,9 +131,11 @@ def test_a_seed_over_the_budget_is_left_out() -> None:
     assert why == "314.2MFLOPs and the budget is 200MFLOPs"
 
 
-def test_seeds_come_from_the_zoo(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_seeds_come_from_the_zoo_or_a_study(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     argv = ["--budget", "350MFLOPs", "--seeds-from", "mobilenet_v2", "--results", str(tmp_path)]
-    assert "seeds are networks of the zoo, as in zoo:" in fails(lambda: search.main(argv), capsys)
+    assert "seeds are networks of the zoo or of an earlier study, as in zoo:" in fails(
+        lambda: search.main(argv), capsys
+    )
 
 
 # ---------------------------------------------------------------------------------------- export
