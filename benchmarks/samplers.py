@@ -175,6 +175,7 @@ def samplers() -> dict[str, Sampler]:
 ABLATIONS: dict[str, Options] = {
     "without cost as a feature": Options(cost_feature=False),
     "without sums by kind": Options(kind_features=False),
+    "sums in every proposal": Options(in_turns=False),
     "without children of the front": Options(front_children=False),
     "without climbing": Options(climbs=0),
     "scalarised, not hypervolume": Options(hypervolume=False),

@@ -30,6 +30,7 @@ class Options:
     remembered: int = 320  # points behind the model, at most
     cost_feature: bool = True
     kind_features: bool = True
+    in_turns: bool = True  # every other proposal goes without sums of choices, which mislead on some spaces
     front_children: bool = True
     hypervolume: bool = True  # else expected improvement of a random scalarisation
     noise: bool = True

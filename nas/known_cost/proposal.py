@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from random import Random
 from typing import Generic
 
@@ -27,7 +28,7 @@ def propose(
     if not known.enough(options):
         return _spread(domain, drawn, len(known.taken)) if options.spread_start else drawn
     with BLAS.limit(limits=1, user_api="blas"):
-        return _Search(Belief(domain, known, options, hints), drawn, rng).ranked(known.taken)
+        return _Search(Belief(domain, known, _of_turn(options, known), hints), drawn, rng).ranked(known.taken)
 
 
 def reconsidered(
@@ -47,7 +48,14 @@ def reconsidered(
     if not known.enough(options):
         return []
     with BLAS.limit(limits=1, user_api="blas"):
-        return _Search(Belief(domain, known, options, hints), list(usual), Random(seed)).sorted(candidates)
+        belief = Belief(domain, known, _of_turn(options, known), hints)
+        return _Search(belief, list(usual), Random(seed)).sorted(candidates)
+
+
+def _of_turn(options: Options, known: Known[T]) -> Options:
+    """The options of this proposal: two models take turns and learn from each other's evaluations."""
+    bare = options.in_turns and len(known.taken) % 2
+    return replace(options, kind_features=False) if bare else options
 
 
 def memory(domain: Domain[T], done: Sequence[tuple[T, float]], options: Options = DEFAULTS) -> Hint[T]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 from pathlib import Path
 from random import Random
@@ -15,6 +15,7 @@ from scipy.optimize import approx_fprime
 
 from nas.budgeted import BudgetedSampler
 from nas.known_cost import process as model
+from nas.known_cost import proposal
 from nas.known_cost.belief import Belief, Hint, Known, Options, milestone, squashed
 from nas.known_cost.domain import Label, Parameter
 from nas.known_cost.encoder import Encoder
@@ -237,6 +238,23 @@ def test_what_runs_is_believed() -> None:
     assert mean == pytest.approx(before, abs=1e-2)
     assert deviation < 0.5 * doubt
     assert search_.points[-1][0] == pytest.approx(float(before[0]), abs=1e-2)
+
+
+def test_models_with_and_without_sums_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool] = []
+
+    class Spied(Belief[Item]):
+        def __init__(self, domain: Toy, known: Known[Item], options: Options, hints: Sequence[Hint[Item]] = ()) -> None:
+            super().__init__(domain, known, options, hints)
+            asked.append(len(self.model.groups) > len(TOY.parameters) + 1)  # beside the choices and the cost
+
+    monkeypatch.setattr(proposal, "Belief", Spied)
+    for n in (20, 21, 22):
+        propose(TOY, Known(some(n)), 0)
+    propose(TOY, Known(some(20), running=[one for one, _ in some(22)[20:21]]), 0)
+    propose(TOY, Known(some(21)), 0, Options(in_turns=False))
+    propose(TOY, Known(some(20)), 0, Options(kind_features=False))
+    assert asked == [True, False, True, False, True, False]
 
 
 def test_equal_accuracies_and_a_single_candidate_are_no_error() -> None:
