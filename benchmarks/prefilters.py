@@ -60,12 +60,17 @@ def main() -> int:
     parser.add_argument("--data", metavar="DIR", help="CIFAR-10 as a folder of images, where scores are missing")
     parser.add_argument("--scores", type=Path, required=True, metavar="FILE.csv", help="where scores are kept")
     parser.add_argument("--proxy", default="naswot", help=f"of {', '.join(proxies.names())}")
+    parser.add_argument("--rows", type=positive, metavar="N", help="so many rows, drawn from the table, instead of all")
     parser.add_argument("--seeds", type=positive, default=20, metavar="N", help="searches a way, seeds 0 to N - 1")
     parser.add_argument("--evaluations", type=positive, default=100, metavar="N", help="of one search")
     args = parser.parse_args()
     if bool(args.macro) == bool(args.trained):
         raise UserError("a comparison needs one table: --macro or --trained")
     table = macro(args.macro) if args.macro else any_table(args.trained)
+    if args.rows and args.rows < len(table.rows):
+        kept = sorted(Random(0).sample(range(len(table.rows)), args.rows))
+        parts = ([column[i] for i in kept] for column in (table.rows, table.runs, table.flops))
+        table = Table(table.name, *parts)
     archs = [macro_network(row) if args.macro else trained_network(row) for row in table.rows]
     scores = scored(archs, args.scores, proxies.find(args.proxy).name, args.data)
     ways = {"known_cost": known_cost(Options())}
