@@ -177,6 +177,11 @@ def opened(args: argparse.Namespace) -> tuple[Session, Limits]:
     options = SearchOptions.of(args)
     with uncollected():
         _ = options.feasible  # a mistake in space or budget is told before torch is imported
+        if args.seeds_from:
+            from nas.seeds import check
+            from nas.store import default_storage
+
+            check(args.seeds_from, options.storage or default_storage(options.results))
 
         from nas.session import open_session
 

@@ -7,11 +7,21 @@ from typing import Any
 
 from nas.errors import UserError
 from nas.space import stranger
-from nas.store import Stored
+from nas.store import Stored, open_study
 from search_spaces import zoo
 from search_spaces.arch import Arch
 from search_spaces.feasible import Feasible
 from search_spaces.space import Space
+
+
+def check(spec: str, storage: str) -> None:
+    """Raise `UserError` for a spec that names no network or no study, before a study is made for them."""
+    kind, names = _read(spec)
+    if kind == "study":
+        open_study(storage, names)
+        return
+    for name in names.split(","):
+        zoo.find(name.strip())
 
 
 def enqueue(stored: Stored, feasible: Feasible, spec: str) -> list[str]:
@@ -19,13 +29,18 @@ def enqueue(stored: Stored, feasible: Feasible, spec: str) -> list[str]:
 
     Raise `UserError` for a spec that names no network.
     """
-    kind, _, names = spec.partition(":")
-    if kind == "zoo" and names:
+    kind, names = _read(spec)
+    if kind == "zoo":
         return _of_zoo(stored, feasible, names.split(","))
-    if kind == "study" and names:
-        from nas.earlier import tell
+    from nas.earlier import tell
 
-        return tell(stored, feasible, names)
+    return tell(stored, feasible, names)
+
+
+def _read(spec: str) -> tuple[str, str]:
+    kind, _, names = spec.partition(":")
+    if kind in ("zoo", "study") and names:
+        return kind, names
     raise UserError(
         "seeds are networks of the zoo or of an earlier study, as in zoo:mobilenet_v2,mnasnet1_0 or study:NAME, "
         f"but got {spec!r}"

@@ -58,8 +58,7 @@ class Session:
     def describe(self, limits: Limits) -> str:
         """What is about to happen, in three lines."""
         meta, recipe = self.stored.meta, self.search.evaluator.recipe
-        least, most = self.feasible.share()
-        share = f"about {most:.0%}" if most - least < 0.01 <= least else f"{least:.2%} to {most:.2%}"
+        share = part(*self.feasible.share())
         images = self.search.evaluator.images
         samples = recipe.samples(len(images.data.train))
         until = " or ".join(
@@ -90,6 +89,16 @@ class Session:
         images = len(self.search.evaluator.images.data.train)
         ends = ", ".join(str(steps * recipe.batch(images)) for steps in recipe.rung_steps(images)[:-1])
         return f"they stop after {ends} images, and the best 1 in {recipe.reduction} of each go on\n"
+
+
+def part(least: float, most: float) -> str:
+    """A part of a space that lies between two bounds, in words."""
+    if most < 0.0001:
+        return "less than 0.01%"
+    if most - least < 0.01 <= least:
+        return f"about {most:.0%}"
+    low, high = f"{least:.2%}", f"{most:.2%}"
+    return f"about {high}" if low == high else f"{low} to {high}"
 
 
 def open_session(options: SearchOptions) -> Session:

@@ -128,4 +128,7 @@ def test_the_command_learns_from_a_study(tmp_path: Path, capsys: pytest.CaptureF
     assert "earlier study first: 3 networks known to known_cost; " in capsys.readouterr().err
     stored = open_study(default_storage(tmp_path), "second")
     assert len(stored.notes["earlier:first"]) == 3
+    unknown = [*later, "--study", "third", "--seeds-from"]
+    assert "(first, second), but got fisrt" in fails(lambda: main([*unknown, "study:fisrt"]), capsys)
+    assert "lists (mobilenet_v2, " in fails(lambda: main([*unknown, "zoo:mobilnet_v2"]), capsys)
     assert "study:NAME, but got 'study:'" in fails(lambda: main([*later, "--seeds-from", "study:"]), capsys)

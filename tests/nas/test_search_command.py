@@ -17,7 +17,7 @@ from nas import cli, search, train
 from nas.errors import UserError
 from nas.recipe import QUICK as QUICK_RECIPE
 from nas.recipe import Recipe
-from nas.session import SAME, require_same
+from nas.session import SAME, part, require_same
 from nas.store import open_study
 from tests.nas.searching import search as toy
 
@@ -243,3 +243,17 @@ def test_training_a_study_that_is_not_there(here: Path, capsys: pytest.CaptureFi
     capsys.readouterr()
     assert "but got x" in fails(lambda: train.main(["--study", "x"]), capsys)
     assert "a trial must be one of the study" in fails(lambda: train.main(["--trial", "7"]), capsys)
+
+
+@pytest.mark.parametrize(
+    ("least", "most", "said"),
+    [
+        (0.421, 0.424, "about 42%"),
+        (0.3, 0.6, "30.00% to 60.00%"),
+        (0.0052, 0.0052, "about 0.52%"),
+        (0.0, 0.0002, "0.00% to 0.02%"),
+        (1e-9, 2e-9, "less than 0.01%"),
+    ],
+)
+def test_how_much_of_a_space_fits_is_told_for_people(least: float, most: float, said: str) -> None:
+    assert part(least, most) == said
