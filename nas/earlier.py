@@ -40,10 +40,11 @@ def tell(stored: Stored, feasible: Feasible, name: str) -> list[str]:
             f"an earlier study needs finished networks of the space {feasible.space.name}, but {name} has "
             f"{len(done)}, of which none lies in it"
         )
+    study: Any = stored.study
+    queued = any(t.user_attrs.get("seeded_from") == name for t in study.get_trials(deepcopy=False))
     taken = {c.arch for c in stored.candidates()}
     seeds = [arch for arch in _best(earlier, feasible, told) if arch not in taken][:SEEDS]
-    study: Any = stored.study
-    for arch in seeds:
+    for arch in [] if queued else seeds:  # where a command that died had queued them
         study.enqueue_trial(feasible.space.params(arch), user_attrs={"seeded_from": name})
     kept = list(told.items())[-MOST:]
     study.set_user_attr(f"{EARLIER}{name}", [[str(arch), c.accuracy] for arch, c in kept])

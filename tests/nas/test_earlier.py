@@ -66,6 +66,24 @@ def test_what_was_trained_already_is_not_queued(tmp_path: Path) -> None:
     assert "6 networks known to known_cost; 3 of the best queued" in tell(run.stored, feasible(), "toy")[0]
 
 
+def test_seeds_are_queued_once_though_the_command_that_queued_them_died(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    earlier(tmp_path)
+    run = search(tmp_path, "random", name="later")
+
+    def died(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(run.study, "set_user_attr", died)
+        with pytest.raises(KeyboardInterrupt):
+            tell(run.stored, feasible(), "toy")
+    tell(run.stored, feasible(), "toy")
+    assert len(run.study.get_trials(deepcopy=False)) == SEEDS
+    assert f"{EARLIER}toy" in run.stored.notes
+
+
 def test_the_sampler_hears_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its model has an opinion of networks that it never saw, from the earlier study's accuracies alone."""
     earlier(tmp_path, 40)
