@@ -1,7 +1,7 @@
 """What an earlier study of the same space says to a later one: with another budget, recipe or data set.
 
-Its best networks are the first trials, trained anew like all others. And all of its accuracies are kept in the later
-study, where the sampler `known_cost` makes a model of them whose opinion is an input of its own: how far old
+Its best networks are the first trials, trained anew like all others. And its accuracies, the last `MOST` of them, are kept
+in the later study, where the sampler `known_cost` makes a model of them whose opinion is an input of its own: how far old
 accuracies tell new ones is learned from the trials, so an earlier study that misleads is seen through.
 """
 
@@ -49,7 +49,7 @@ def tell(stored: Stored, feasible: Feasible, name: str) -> list[str]:
     kept = list(told.items())[-MOST:]
     study.set_user_attr(f"{EARLIER}{name}", [[str(arch), c.accuracy] for arch, c in kept])
     outside = f", {len(done) - len(told)} lie outside the space" if len(done) > len(told) else ""
-    return [f"earlier study {name}: {len(told)} networks known to known_cost{outside}; {len(seeds)} of the best queued"]
+    return [f"earlier study {name}: {len(kept)} networks known to known_cost{outside}; {len(seeds)} of the best queued"]
 
 
 def _here(feasible: Feasible, arch: Arch) -> Arch | None:

@@ -66,6 +66,15 @@ def test_what_was_trained_already_is_not_queued(tmp_path: Path) -> None:
     assert "6 networks known to known_cost; 3 of the best queued" in tell(run.stored, feasible(), "toy")[0]
 
 
+def test_of_a_long_study_the_last_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nas.earlier.MOST", 5)
+    earlier(tmp_path)
+    run = search(tmp_path, "random", name="later")
+    assert "toy: 5 networks known to known_cost; 8 of the best queued" in tell(run.stored, feasible(), "toy")[0]
+    last = open_study(run.stored.storage, "toy").complete()[-5:]
+    assert run.stored.notes[f"{EARLIER}toy"] == [[str(c.arch), c.accuracy] for c in last]
+
+
 def test_seeds_are_queued_once_though_the_command_that_queued_them_died(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
