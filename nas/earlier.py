@@ -1,8 +1,8 @@
 """What an earlier study of the same space says to a later one: with another budget, recipe or data set.
 
-Its best networks are the first trials, trained anew like all others. And its accuracies, the last `MOST` of them, are kept
-in the later study, where the sampler `known_cost` makes a model of them whose opinion is an input of its own: how far old
-accuracies tell new ones is learned from the trials, so an earlier study that misleads is seen through.
+Its best networks are the first trials, trained anew like all others. And its accuracies, the last `MOST` of them, are
+kept in the later study, where the sampler `known_cost` makes a model of them whose opinion is an input of its own: how
+far old accuracies tell new ones is learned from the trials, so an earlier study that misleads is seen through.
 """
 
 from __future__ import annotations
