@@ -176,6 +176,7 @@ ABLATIONS: dict[str, Options] = {
     "without cost as a feature": Options(cost_feature=False),
     "without sums by kind": Options(kind_features=False),
     "sums in every proposal": Options(in_turns=False),
+    "likeliest length scales only": Options(drawn_scales=False),
     "without children of the front": Options(front_children=False),
     "without climbing": Options(climbs=0),
     "scalarised, not hypervolume": Options(hypervolume=False),

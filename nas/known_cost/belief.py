@@ -31,6 +31,7 @@ class Options:
     cost_feature: bool = True
     kind_features: bool = True
     in_turns: bool = True  # every other proposal goes without sums of choices, which mislead on some spaces
+    drawn_scales: bool = True  # and every other pair of them by length scales that are plausible, not the likeliest
     front_children: bool = True
     hypervolume: bool = True  # else expected improvement of a random scalarisation
     noise: bool = True
@@ -62,16 +63,18 @@ class Known(Generic[T]):
 class Belief(Generic[T]):
     """The model of what is known; accuracies are squashed and standardised in it.
 
-    items: the candidates behind it. points: (accuracy, log cost) of each, by the model's opinion, which of a noisy
-    accuracy is the better one.
+    draw: of its length scales, as in `process.fit`. items: the candidates behind it. points: (accuracy, log cost) of
+    each, by the model's opinion, which of a noisy accuracy is the better one.
     """
 
-    def __init__(self, domain: Domain[T], known: Known[T], options: Options, hints: Sequence[Hint[T]] = ()) -> None:
+    def __init__(
+        self, domain: Domain[T], known: Known[T], options: Options, hints: Sequence[Hint[T]] = (), draw: int = 0
+    ) -> None:
         self.domain, self.options, self.hints = domain, options, hints
         self.encoder = Encoder(tuple(domain.parameters), options.kind_features)
         self.dearest = float(np.log(domain.dearest))
         fitted, targets = self._kept(known.done[: milestone(len(known.done))], options.fitted_on)
-        theta = fit(self._groups(fitted), targets, options.noise)
+        theta = fit(self._groups(fitted), targets, options.noise, draw)
         self.items, targets = self._kept(known.done, options.remembered)
         self.model = Process(theta, self._groups(self.items), targets)
         if known.running:

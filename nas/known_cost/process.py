@@ -85,14 +85,19 @@ class Process:
         return self.mean + across @ self._solved, np.sqrt(np.maximum(prior - (half * half).sum(0), 1e-12))
 
 
-def fit(groups: Sequence[Array], targets: Array, noisy: bool = True) -> Array:
-    """The `theta` that is most plausible given the targets (mean 0, variance 1) and priors."""
+def fit(groups: Sequence[Array], targets: Array, noisy: bool = True, draw: int = 0) -> Array:
+    """The `theta` that is most plausible given the targets (mean 0, variance 1) and priors.
+
+    draw: 0, or the number of one that is plausible, too: the priors' centre is drawn from the priors first, so that
+    what the targets say little of comes out anew in every draw ("randomise, then optimise", Bardsley et al. 2014,
+    with the targets left as they are).
+    """
     joined = np.ascontiguousarray(np.hstack(groups))
-    return _fitted(tuple(g.shape[1] for g in groups), joined.tobytes(), targets.tobytes(), noisy)
+    return _fitted(tuple(g.shape[1] for g in groups), joined.tobytes(), targets.tobytes(), noisy, draw)
 
 
 @lru_cache(maxsize=64)
-def _fitted(columns: tuple[int, ...], joined: bytes, raw: bytes, noisy: bool) -> Array:
+def _fitted(columns: tuple[int, ...], joined: bytes, raw: bytes, noisy: bool, draw: int) -> Array:
     """As `fit`; remembered, since the trials between two fits ask for the same."""
     targets = np.frombuffer(raw)
     size, n = len(columns), len(targets)
@@ -101,6 +106,10 @@ def _fitted(columns: tuple[int, ...], joined: bytes, raw: bytes, noisy: bool) ->
     flat = np.stack([squared_distances(g, g)[pairs] for g in groups])
     usual = np.array([-np.log(2 * size)] * size + [np.log(0.7), np.log(0.3), -4.0 if noisy else -9.0])
     width = np.array([1.5] * size + [1.0, 1.0, 1.5 if noisy else 0.01])
+    bounds = np.array([(-12.0, 6.0)] * size + [(-6.0, 4.0), (-6.0, 4.0), (-10.0, 1.0)])
+    if draw:
+        usual[:-1] += (width * np.random.default_rng(draw).standard_normal(len(width)))[:-1]
+        usual = np.clip(usual, *bounds.T)
     gram = np.empty((n, n))
 
     def loss(theta: Array) -> tuple[float, Array]:
@@ -126,5 +135,4 @@ def _fitted(columns: tuple[int, ...], joined: bytes, raw: bytes, noisy: bool) ->
         tail = [joint * (pull @ shape + own), added * (pull @ together + own), noise * own]
         return float(value), np.concatenate([slopes, tail]) + off / width
 
-    bounds = [(-12.0, 6.0)] * size + [(-6.0, 4.0), (-6.0, 4.0), (-10.0, 1.0)]
     return np.asarray(minimize(loss, usual, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 40}).x)

@@ -10,7 +10,7 @@ from typing import Generic
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from nas.known_cost.belief import DEFAULTS, Belief, Hint, Known, Options
+from nas.known_cost.belief import DEFAULTS, Belief, Hint, Known, Options, milestone
 from nas.known_cost.domain import Domain, T
 from nas.known_cost.encoder import Array
 from nas.known_cost.improvement import expected_hypervolume_improvement, expected_improvement
@@ -28,7 +28,7 @@ def propose(
     if not known.enough(options):
         return _spread(domain, drawn, len(known.taken)) if options.spread_start else drawn
     with BLAS.limit(limits=1, user_api="blas"):
-        return _Search(Belief(domain, known, _of_turn(options, known), hints), drawn, rng).ranked(known.taken)
+        return _Search(_belief(domain, known, options, hints), drawn, rng).ranked(known.taken)
 
 
 def reconsidered(
@@ -48,14 +48,19 @@ def reconsidered(
     if not known.enough(options):
         return []
     with BLAS.limit(limits=1, user_api="blas"):
-        belief = Belief(domain, known, _of_turn(options, known), hints)
-        return _Search(belief, list(usual), Random(seed)).sorted(candidates)
+        return _Search(_belief(domain, known, options, hints), list(usual), Random(seed)).sorted(candidates)
 
 
-def _of_turn(options: Options, known: Known[T]) -> Options:
-    """The options of this proposal: two models take turns and learn from each other's evaluations."""
-    bare = options.in_turns and len(known.taken) % 2
-    return replace(options, kind_features=False) if bare else options
+def _belief(domain: Domain[T], known: Known[T], options: Options, hints: Sequence[Hint[T]]) -> Belief[T]:
+    """The model of this proposal: four take turns and learn from each other's evaluations.
+
+    With sums of choices and without, by the likeliest length scales and by plausible ones: few accuracies say little
+    of those, and a model that is sure of the wrong ones never looks where it errs.
+    """
+    turn = len(known.taken)
+    draw = milestone(turn) if options.drawn_scales and turn % 4 >= 2 else 0
+    bare = options.in_turns and turn % 2
+    return Belief(domain, known, replace(options, kind_features=False) if bare else options, hints, draw)
 
 
 def memory(domain: Domain[T], done: Sequence[tuple[T, float]], options: Options = DEFAULTS) -> Hint[T]:

@@ -169,6 +169,18 @@ def test_noise_and_what_matters_are_learned() -> None:
     assert np.exp(theta[-1]) == pytest.approx(0.09, rel=0.5)
 
 
+def test_drawn_length_scales_differ_where_the_targets_say_little() -> None:
+    rng = np.random.default_rng(4)
+    groups = [rng.random((100, 1)) for _ in range(3)]
+    targets = np.sin(6 * groups[0][:, 0]) + rng.normal(0, 0.1, 100)
+    targets = (targets - targets.mean()) / targets.std()
+    drawn = np.array([fit(groups, targets, draw=i) for i in range(1, 13)])
+    assert np.array_equal(drawn[4], fit(groups, targets, draw=5))
+    assert min(drawn[:, 0]) > max(drawn[:, 1:3].ravel())  # what is known is in every draw
+    few = np.array([fit([g[:6] for g in groups], targets[:6], draw=i) for i in range(1, 13)])
+    assert few[:, 0].std() > 2 * drawn[:, 0].std()
+
+
 # ---------------------------------------------------------------------------------------------------- the features
 
 
@@ -240,21 +252,26 @@ def test_what_runs_is_believed() -> None:
     assert search_.points[-1][0] == pytest.approx(float(before[0]), abs=1e-2)
 
 
-def test_models_with_and_without_sums_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[bool] = []
+def test_four_models_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[bool, bool]] = []  # with sums, by drawn length scales
 
     class Spied(Belief[Item]):
-        def __init__(self, domain: Toy, known: Known[Item], options: Options, hints: Sequence[Hint[Item]] = ()) -> None:
-            super().__init__(domain, known, options, hints)
-            asked.append(len(self.model.groups) > len(TOY.parameters) + 1)  # beside the choices and the cost
+        def __init__(
+            self, domain: Toy, known: Known[Item], options: Options, hints: Sequence[Hint[Item]] = (), draw: int = 0
+        ) -> None:
+            super().__init__(domain, known, options, hints, draw)
+            asked.append((len(self.model.groups) > len(TOY.parameters) + 1, draw > 0))  # beside choices and cost
 
     monkeypatch.setattr(proposal, "Belief", Spied)
-    for n in (20, 21, 22):
+    for n in (20, 21, 22, 23, 24):
         propose(TOY, Known(some(n)), 0)
     propose(TOY, Known(some(20), running=[one for one, _ in some(22)[20:21]]), 0)
+    assert asked == [(True, False), (False, False), (True, True), (False, True), (True, False), (False, False)]
+    asked.clear()
     propose(TOY, Known(some(21)), 0, Options(in_turns=False))
     propose(TOY, Known(some(20)), 0, Options(kind_features=False))
-    assert asked == [True, False, True, False, True, False]
+    propose(TOY, Known(some(22)), 0, Options(drawn_scales=False))
+    assert asked == [(True, False), (False, False), (True, False)]
 
 
 def test_equal_accuracies_and_a_single_candidate_are_no_error() -> None:
