@@ -6,11 +6,12 @@ weights and another seed, which is the truth here. Where a change makes a step c
 each variant's core-seconds, Spearman's ρ with the truth of its accuracy on validation images and of the mean training
 loss of its last third (Ru et al. 2021, "Speedy performance estimation"), and how much the first is above the
 default's, with 95 % bootstrap intervals over the networks, which are the same for all. naswot and FLOPs, which need no
-training, stand beside them. `inherits` begins from the weights that the default
-left in a mutant of the network, wherever a layer of the same place has the same shape: what a search does late, when
-it has trained near relatives. Their training is not counted.
+training, stand beside them.
 
-A row is kept as it ends, so a stopped run goes on; parts may run side by side once the default's are done.
+`inherits` begins from the weights that the default left in a mutant of the network, wherever a layer of the same place
+has the same shape: what a search does late, when it has trained near relatives. Their training is not counted.
+
+A row is kept as it ends, so a stopped run goes on; parts may run side by side.
 
     python benchmarks/short_training.py --data cifar10/ --out short_training/
 
@@ -181,9 +182,9 @@ class Bench:
         recipe = base.with_(steps=round(self.args.steps * variant.longer), **variant.changes)
         if not variant.images:
             return recipe, self.data
-        train = self.data.data.train  # its order is the source's, by class
-        few = torch.randperm(len(train), generator=torch.Generator().manual_seed(0))[: variant.images]
-        data = replace(self.data.data, train=Split(train.images[few], train.labels[few]))
+        whole = self.data.data.train  # its order is the source's, by class
+        few = torch.randperm(len(whole), generator=torch.Generator().manual_seed(0))[: variant.images]
+        data = replace(self.data.data, train=Split(whole.images[few], whole.labels[few]))
         return recipe, Images(data, self.data.channels, self.data.device)
 
 

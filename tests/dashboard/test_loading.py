@@ -22,7 +22,7 @@ LINK = "[...document.querySelectorAll('nav a')].find(a => a.textContent == '{}')
 def test_slashes_at_an_addresss_end_change_nothing(served: tuple[str, Path], path: str) -> None:
     async def steps(page: Browser) -> None:
         await page.open(served[0] + "/live")
-        await page.until(SETTLED)  # on a busy machine Dash may lose what comes while its first callbacks run
+        await page.until(SETTLED)  # without this it failed on a busy machine; why was not found
         await page.run(f"history.pushState(null, '', '{served[0]}{path}'); dispatchEvent(new Event('popstate'))")
         await page.until(ROWS)
 
